@@ -1,1 +1,9 @@
-export {};
+/** Everything public of `@libbpf-ts/verifier`, spelt out. */
+
+export type { Diagnostic, SourceLine, StoryStep } from './diagnostics.ts';
+export type { CtxAccess, ProgFacts, RegTypeName, ReturnRange, VerifierOps } from './ops.ts';
+export type {
+  ArgBaseType, ArgType, BpfFuncProto, BtfField, BtfKindName, BtfMemberView, BtfTypeView, FuncInfo, KfuncRow, LineInfo,
+  RetBaseType, RetType, TraceEvent, TypeFlag, VerifiedCall, VerifiedSubprogram, VerifierBtf, VerifierCapabilities,
+  VerifierFailure, VerifierMap, VerifierRequest, VerifierResult, VerifierStats, VerifierSuccess,
+} from './types.ts';
