@@ -6,10 +6,12 @@ SEC("tc") int muldiv(struct __sk_buff *skb)
 	__u64 state = skb->len + 0x9e3779b97f4a7c15ULL, quotients = 0, remainders = 1;
 
 	NO_UNROLL
-	for (__u32 i = 0; i < 200; i++) {
+	for (__u32 i = 0; i < 100; i++) {
 		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-		quotients += state / ((state >> 40) | 1);
-		remainders ^= (state + quotients) % ((__u64)i * 77 + 13);
+		quotients += (state >> 16) * (quotients | 1);
+		state ^= quotients * 0x9e3779b97f4a7c15ULL;
+		quotients += (state >> 20) / ((state & 0xffff) | 1);
+		remainders = remainders * 31 + (__u32)state % (i * 77 + 13);
 	}
 	return (quotients ^ (quotients >> 32)) + remainders;
 }
