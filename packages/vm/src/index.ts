@@ -1,1 +1,15 @@
-export {};
+/** Everything public of `@libbpf-ts/vm`, spelt out. */
+
+export type { CallTarget, Fixups, HelperType, KnownMap, ReturnHigh, Subprogram, VmHelper, VmProgram } from './program.ts';
+export { Arena } from './arena.ts';
+export type { ArenaOptions } from './arena.ts';
+export { FunctionTable } from './slots.ts';
+export { MAP_HEADER, MAP_HEADER_SIZE } from './map-header.ts';
+export type { MapHeaderField } from './map-header.ts';
+export { isVmTrap, VmError, VmTrap } from './errors.ts';
+export type { VmErrorReason, VmTrapPlace, VmTrapReason } from './errors.ts';
+export type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots, Region } from './engine.ts';
+export { VmRuntime } from './runtime.ts';
+export type { InstalledModule, LoadedProgram, VmRuntimeOptions } from './runtime.ts';
+export { defaultEngines } from './engines.ts';
+export { jitEngine } from './jit/engine.ts';

@@ -1,0 +1,6 @@
+/** The engines that a runtime has unless it is told otherwise; the first is the default. */
+
+import type { Engine } from './engine.ts';
+import { jitEngine } from './jit/engine.ts';
+
+export const defaultEngines: readonly Engine[] = [jitEngine];

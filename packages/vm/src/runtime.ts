@@ -1,0 +1,302 @@
+/** What all programs of one kernel share while they run, and how one is loaded. */
+
+import { Arena } from './arena.ts';
+import { CELL, CELL_BLOCK_SIZE, TRAP_REASON } from './cells.ts';
+import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots } from './engine.ts';
+import { defaultEngines } from './engines.ts';
+import { isVmTrap, VmError, VmTrap } from './errors.ts';
+import type { VmTrapReason } from './errors.ts';
+import type { ReturnHigh, VmProgram } from './program.ts';
+import { FunctionTable } from './slots.ts';
+
+export interface VmRuntimeOptions {
+  readonly arena?: Arena;
+  /** Bytes of BPF stack for all nested runs, 256 KiB by default. */
+  readonly stackBytes?: number;
+  /** The engines by name; the first is the default. */
+  readonly engines?: readonly Engine[];
+}
+
+/** A program in its slots, ready to run. */
+export interface LoadedProgram {
+  /** The first of its two slots; see FunctionTable. */
+  readonly slot: number;
+  readonly program: VmProgram;
+  /** Name of the engine that runs it. */
+  readonly engine: string;
+  /** Slot of the callback function of a subprogram whose address is taken. */
+  callbackSlot(subprogram: number): number;
+  /** Runs with r1 = `ctx`. Low half of r0 as int32; the high half in `runtime.r0High`. Throws VmTrap. */
+  run(ctx: number): number;
+  /** As `run`, but all of r0, unsigned. */
+  run64(ctx: number): bigint;
+  /** `count` runs in a row inside the engine; low half of the last r0. */
+  repeat(ctx: number, count: number): number;
+  unload(): void;
+}
+
+/** WebAssembly that is not a program (map lookups, hook walkers): it may import `vm.memory` and `vm.table`. */
+export interface InstalledModule {
+  readonly module: WebAssembly.Module;
+  /** Export name -> slot that it goes into. */
+  readonly slots: Readonly<Record<string, number>>;
+}
+
+/** Room that a run must find on the BPF stack: 33 tail calls and 8 frames fit twice. */
+const STACK_RESERVE = 2 * (33 + 8) * 512;
+
+export class VmRuntime {
+  readonly arena: Arena;
+  readonly functions: FunctionTable;
+  /** Address of the runtime's words; see CELL. */
+  readonly block: number;
+  /** The BPF stack: [stackStart, stackEnd), used from the end down. */
+  readonly stackStart: number;
+  readonly stackEnd: number;
+  /** Where a helper puts the high half of a `u64` result, and where the engine puts it for JavaScript. */
+  readonly returnHigh: ReturnHigh;
+  readonly #engines: readonly Engine[];
+  readonly #programs: Map<number, Loaded> = new Map();
+  readonly #installed: InstalledModule[] = [];
+
+  constructor(options: VmRuntimeOptions = {}, origin?: { from: VmRuntime; rebind: (loaded: LoadedProgram) => VmProgram }) {
+    this.arena = options.arena ?? new Arena();
+    this.#engines = options.engines ?? (origin ? origin.from.#engines : defaultEngines);
+    if (origin) {
+      const { from } = origin;
+      this.block = from.block;
+      this.stackStart = from.stackStart;
+      this.stackEnd = from.stackEnd;
+      this.functions = from.functions.fork(() => this.#adopt());
+      for (const [slot, loaded] of from.#programs) this.#programs.set(slot, loaded.twin(this, origin.rebind));
+      this.#installed.push(...from.#installed);
+    } else {
+      this.functions = new FunctionTable();
+      this.block = this.arena.allocate(CELL_BLOCK_SIZE, 64);
+      const stackBytes = options.stackBytes ?? 256 * 1024;
+      this.stackStart = this.arena.allocate(stackBytes, 64);
+      this.stackEnd = this.stackStart + stackBytes;
+      this.arena.u32[(this.block + CELL.stackPointer) >> 2] = this.stackEnd;
+    }
+    this.returnHigh = new ReturnHighCell(this.arena, this.block + CELL.returnHigh);
+  }
+
+  /** Puts a program into two slots of its own. Throws VmError. */
+  load(program: VmProgram, options: LoadOptions = {}): LoadedProgram {
+    const engine = options.engine === undefined ? this.#engines[0] : this.#engines.find(({ name }) => name === options.engine);
+    if (!engine) throw new VmError('unknown-engine', program.name, `there is no engine ${options.engine}`);
+    const slots: ProgramSlots = {
+      slot: this.functions.allocate(2),
+      callbacks: program.subprograms.map(({ addressTaken }) => (addressTaken ? this.functions.allocate() : 0)),
+    };
+    try {
+      const prepared = engine.prepare(program, options, this);
+      const loaded = new Loaded(this, program, engine.name, prepared, slots);
+      loaded.place();
+      this.#programs.set(slots.slot, loaded);
+      return loaded;
+    } catch (error) {
+      this.release(slots);
+      throw error;
+    }
+  }
+
+  /**
+   * A runtime over a fork of this one's arena, with the same slots. Programs and installed modules are instantiated when the fork
+   * first needs one; `rebind` then gives each program with the fork's own helpers.
+   */
+  fork(arena: Arena, rebind: (loaded: LoadedProgram) => VmProgram): VmRuntime {
+    this.functions.settle();
+    return new VmRuntime({ arena }, { from: this, rebind });
+  }
+
+  /** The program whose first slot this is. */
+  programAt(slot: number): LoadedProgram | undefined {
+    return this.#programs.get(slot);
+  }
+
+  /** For engines in JavaScript: runs what a tail call into `slot` reaches, its tail calls counted on. Throws VmTrap where nothing is there. */
+  continueAt(slot: number, ctx: number): number {
+    const loaded = this.#programs.get(slot);
+    if (!loaded) throw new VmTrap('call', `slot ${slot}`);
+    return loaded.bound.continue(ctx);
+  }
+
+  /** Calls a callback slot: up to five u32 arguments, low half of the result. */
+  callback(slot: number, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+    const fn = this.functions.get(slot);
+    if (fn === null) throw new VmTrap('call', `slot ${slot}`);
+    return fn(a, b, c, d, e) as number;
+  }
+
+  /** Instantiates a module with `{ vm: { memory, table } }` and puts its exports into slots; forks get their own instance. */
+  install(installed: InstalledModule): void {
+    this.functions.settle();
+    this.#installed.push(installed);
+    this.#instantiate(installed);
+  }
+
+  /** High half of the last result, as int32. */
+  get r0High(): number {
+    return this.arena.i32[(this.block + CELL.returnHigh) >> 2]!;
+  }
+
+  /** The simulated CPU that programs run on. */
+  get cpu(): number {
+    return this.arena.u32[(this.block + CELL.cpu) >> 2]!;
+  }
+  set cpu(cpu: number) {
+    this.arena.u32[(this.block + CELL.cpu) >> 2] = cpu;
+  }
+
+  /** Instructions that programs loaded with `fuel` may still run; negative once it is used up. */
+  get fuel(): number {
+    return Number(BigInt.asIntN(64, this.arena.u64[(this.block + CELL.fuel) >> 3]!));
+  }
+  set fuel(instructions: number) {
+    this.arena.u64[(this.block + CELL.fuel) >> 3] = BigInt(instructions);
+  }
+
+  /** Gives slots back. */
+  release({ slot, callbacks }: ProgramSlots): void {
+    this.#programs.delete(slot);
+    this.functions.free(slot, 2);
+    for (const callback of callbacks) if (callback !== 0) this.functions.free(callback);
+  }
+
+  #adopt(): void {
+    for (const installed of this.#installed) this.#instantiate(installed);
+    for (const loaded of this.#programs.values()) loaded.place();
+  }
+
+  #instantiate({ module, slots }: InstalledModule): void {
+    const instance = new WebAssembly.Instance(module, { vm: { memory: this.arena.memory, table: this.functions.table } });
+    for (const [name, slot] of Object.entries(slots)) this.functions.set(slot, instance.exports[name] as Function);
+  }
+}
+
+class ReturnHighCell implements ReturnHigh {
+  readonly #arena: Arena;
+  readonly #index: number;
+
+  constructor(arena: Arena, address: number) {
+    this.#arena = arena;
+    this.#index = address >> 2;
+  }
+  get value(): number {
+    return this.#arena.i32[this.#index]!;
+  }
+  set value(high: number) {
+    this.#arena.i32[this.#index] = high;
+  }
+}
+
+class Loaded implements LoadedProgram {
+  readonly program: VmProgram;
+  readonly engine: string;
+  readonly #runtime: VmRuntime;
+  readonly #prepared: PreparedProgram;
+  readonly #slots: ProgramSlots;
+  #bound: BoundProgram | undefined;
+  #unloaded = false;
+
+  constructor(runtime: VmRuntime, program: VmProgram, engine: string, prepared: PreparedProgram, slots: ProgramSlots) {
+    this.program = program;
+    this.engine = engine;
+    this.#runtime = runtime;
+    this.#prepared = prepared;
+    this.#slots = slots;
+  }
+
+  get slot(): number {
+    return this.#slots.slot;
+  }
+
+  callbackSlot(subprogram: number): number {
+    return this.#slots.callbacks[subprogram] ?? 0;
+  }
+
+  get bound(): BoundProgram {
+    if (this.#bound === undefined) this.#runtime.functions.settle();
+    if (this.#bound === undefined) throw new VmError('unloaded', this.program.name, 'the program is not loaded any more');
+    return this.#bound;
+  }
+
+  /** Binds to the runtime and fills the slots. */
+  place(): void {
+    if (this.#unloaded) return;
+    const { functions } = this.#runtime;
+    const bound = this.#prepared.bind(this.#runtime, this.program, this.#slots);
+    functions.set(this.#slots.slot, bound.entry);
+    functions.set(this.#slots.slot + 1, bound.tailEntry);
+    this.#slots.callbacks.forEach((slot, index) => {
+      if (slot !== 0) functions.set(slot, bound.callbacks[index] ?? null);
+    });
+    this.#bound = bound;
+  }
+
+  /** The same program in a fork, to be placed when the fork first needs it. */
+  twin(runtime: VmRuntime, rebind: (loaded: LoadedProgram) => VmProgram): Loaded {
+    return new Loaded(runtime, rebind(this), this.engine, this.#prepared, this.#slots);
+  }
+
+  run(ctx: number): number {
+    const bound = this.#bound ?? this.bound;
+    const runtime = this.#runtime;
+    const words = runtime.arena.i32;
+    const stackPointer = words[(runtime.block + CELL.stackPointer) >> 2]!;
+    const tailCalls = words[(runtime.block + CELL.tailCalls) >> 2]!;
+    if (stackPointer - runtime.stackStart < STACK_RESERVE) throw new VmTrap('stack', this.program.name);
+    try {
+      return bound.run(ctx);
+    } catch (error) {
+      throw this.#trap(error, stackPointer, tailCalls);
+    }
+  }
+
+  run64(ctx: number): bigint {
+    const low = this.run(ctx);
+    return (BigInt(this.#runtime.r0High >>> 0) << 32n) | BigInt(low >>> 0);
+  }
+
+  repeat(ctx: number, count: number): number {
+    const bound = this.#bound ?? this.bound;
+    const words = this.#runtime.arena.i32;
+    const stackPointer = words[(this.#runtime.block + CELL.stackPointer) >> 2]!;
+    const tailCalls = words[(this.#runtime.block + CELL.tailCalls) >> 2]!;
+    try {
+      return bound.repeat(ctx, count);
+    } catch (error) {
+      throw this.#trap(error, stackPointer, tailCalls);
+    }
+  }
+
+  unload(): void {
+    if (this.#unloaded) return;
+    this.#unloaded = true;
+    this.#bound = undefined;
+    this.#runtime.release(this.#slots);
+  }
+
+  /** Restores what the run had changed of the runtime, and says what the error means. */
+  #trap(error: unknown, stackPointer: number, tailCalls: number): unknown {
+    const { arena, block } = this.#runtime;
+    const words = arena.i32;
+    words[(block + CELL.stackPointer) >> 2] = stackPointer;
+    words[(block + CELL.tailCalls) >> 2] = tailCalls;
+    const reason = words[(block + CELL.trapReason) >> 2]!;
+    words[(block + CELL.trapReason) >> 2] = 0;
+    if (isVmTrap(error)) return error;
+    const deep = error instanceof RangeError && /call stack/i.test(error.message);
+    if (!deep && !(error instanceof WebAssembly.RuntimeError)) return error;
+    return new VmTrap(deep ? 'call-depth' : reasonOf(reason, error as Error), this.program.name, this.#bound?.placeOf?.(error as Error), {
+      cause: error,
+    });
+  }
+}
+
+function reasonOf(cell: number, error: Error): VmTrapReason {
+  for (const [reason, number] of Object.entries(TRAP_REASON)) if (number === cell) return reason as VmTrapReason;
+  return /unreachable/.test(error.message) ? 'unreachable' : /table|signature|null function/.test(error.message) ? 'call' : 'access';
+}
+
