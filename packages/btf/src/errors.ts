@@ -11,7 +11,10 @@ export type BtfErrorCode =
   | 'BTF_TOO_LARGE'
   | 'BTF_NO_SIZE'
   | 'BTF_BAD_VALUE'
-  | 'BTF_EXT_BAD_RECORD';
+  | 'BTF_EXT_BAD_RECORD'
+  | 'CORE_BAD_SPEC'
+  | 'CORE_AMBIGUOUS'
+  | 'CORE_UNEXPECTED_INSN';
 
 /** Thrown for BTF that cannot be read or for a question that a type has no answer to. Recognise it by `code`. */
 export class BtfError extends Error {
