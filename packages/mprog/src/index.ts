@@ -1,1 +1,12 @@
-export {};
+/** Everything public of `@libbpf-ts/mprog`, spelt out. */
+
+export { attach, detach, emptyList, MPROG_CAPACITY } from './list.ts';
+export type { Anchor, MprogAttach, MprogDetach, MprogItem, MprogList } from './list.ts';
+export { ArrayPool, MAX_NESTED_WALKS, MPROG_ARRAY, ProgArrays } from './arrays.ts';
+export type { FastProg } from './arrays.ts';
+export { TRACE_RECORD_SIZE, TRACE_RING_HEADER, walkModule } from './walk-module.ts';
+export type { WalkRule } from './walk-module.ts';
+export { installWalk, Walker } from './walker.ts';
+export type { WalkSlots } from './walker.ts';
+export { TraceRing } from './trace-ring.ts';
+export type { TraceStep } from './trace-ring.ts';
