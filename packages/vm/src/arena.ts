@@ -171,7 +171,9 @@ export class Arena {
 
   #bump(size: number): number {
     const base = this.#top;
-    if (base + size > this.memory.buffer.byteLength && !this.#grow(base + size)) return 0;
+    // A few bytes stay free at the end, since lookups may read a word where a key has fewer bytes left.
+    const need = base + size + 16;
+    if (need > this.memory.buffer.byteLength && !this.#grow(need)) return 0;
     this.#top = base + size;
     return base;
   }

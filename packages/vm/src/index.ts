@@ -1,6 +1,6 @@
 /** Everything public of `@libbpf-ts/vm`, spelt out. */
 
-export type { CallTarget, Fixups, HelperType, KnownMap, ReturnHigh, Subprogram, VmHelper, VmProgram } from './program.ts';
+export type { CallTarget, Fixups, HelperType, KnownMap, ReturnHigh, Subprogram, VmHelper, VmIntrinsic, VmProgram } from './program.ts';
 export { Arena } from './arena.ts';
 export type { ArenaOptions } from './arena.ts';
 export { FunctionTable } from './slots.ts';
@@ -13,3 +13,8 @@ export { VmRuntime } from './runtime.ts';
 export type { InstalledModule, LoadedProgram, VmRuntimeOptions } from './runtime.ts';
 export { defaultEngines } from './engines.ts';
 export { jitEngine } from './jit/engine.ts';
+export { installMapLookups } from './map-lookup/install.ts';
+export { hashKey } from './map-lookup/hash.ts';
+export { findHashElement, findTrieNode, hashOfMapKey, matchingBits, sameBytes } from './map-lookup/twin.ts';
+export { HASH_ELEMENT, hashElementLayout, LOOKUP_FIELDS, TRIE_INTERMEDIATE, TRIE_NODE, trieValueOffset } from './map-lookup/layout.ts';
+export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';

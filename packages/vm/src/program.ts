@@ -19,9 +19,17 @@ export interface VmHelper {
   readonly run: (...args: number[]) => number;
   /** Where it exists: the same function in the function table, WebAssembly with i32/i64 arguments as `args` says. Preferred by the JIT. */
   readonly slot?: number;
+  /**
+   * Set where the helper is the kernel's own of that meaning, so that the JIT may do its work without a call:
+   * a lookup through the map header, a tail call (which only the engines can make), bpf_loop, a read of the current CPU.
+   */
+  readonly intrinsic?: VmIntrinsic;
   /** A helper that calls back into a program's subprogram (bpf_loop, bpf_for_each_map_elem, bpf_timer_set_callback). */
   readonly callsBack?: boolean;
 }
+
+/** Helpers whose work an engine can do itself. `tail_call` has no use for `run`; the others need it in the interpreter. */
+export type VmIntrinsic = 'map_lookup' | 'tail_call' | 'loop' | 'smp_processor_id';
 
 /** The high half of a `u64` helper result; one object a runtime. */
 export interface ReturnHigh {
