@@ -16,3 +16,9 @@ export { ALU, ATOMIC, END, JUMP, OPCODES, SIZE, opcodeOf } from './table.ts';
 export type {
   AluOp, AtomicOp, EndOp, JumpOp, Opcode, OpcodeKind, OpcodeRow, OpcodeVariant, SizeBytes, Source,
 } from './table.ts';
+export { disassemble, disassembleProgram } from './disassemble.ts';
+export type { DisassembleOptions } from './disassemble.ts';
+export { assemble } from './assemble.ts';
+export type { AssembleOptions } from './assemble.ts';
+export { validate } from './validate.ts';
+export type { ValidateOptions } from './validate.ts';
