@@ -1,7 +1,7 @@
 /** Everything public of `@libbpf-ts/verifier`, spelt out. */
 
 export type { Diagnostic, SourceLine, StoryStep } from './diagnostics.ts';
-export type { CtxAccess, ProgFacts, RegTypeName, ReturnRange, VerifierOps } from './ops.ts';
+export type { CtxAccess, CtxArgInfo, ProgFacts, RegTypeName, ReturnRange, VerifierOps } from './ops.ts';
 export type {
   ArgBaseType, ArgType, BpfFuncProto, BtfField, BtfKindName, BtfMemberView, BtfTypeView, FuncInfo, KfuncRow, LineInfo,
   RetBaseType, RetType, TraceEvent, TypeFlag, VerifiedCall, VerifiedSubprogram, VerifierBtf, VerifierCapabilities,

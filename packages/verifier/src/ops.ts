@@ -58,6 +58,12 @@ export interface CtxAccess {
   readonly is_ldsx?: boolean;
 }
 
+/** The type of one argument of a BTF-typed context (`struct bpf_ctx_arg_aux`). */
+export interface CtxArgInfo extends CtxAccess {
+  /** Bytes from the start of the context: eight times the argument's number. */
+  readonly offset: number;
+}
+
 /** A range of return values; the bounds are signed 64-bit numbers that fit 32 bits. */
 export interface ReturnRange {
   readonly min: number;
@@ -86,6 +92,10 @@ export interface VerifierOps {
   readonly ldAbs?: boolean;
   /** Kfuncs that the type may call, by name. */
   readonly kfuncs?: ReadonlyMap<string, KfuncRow>;
+  /** Kfuncs of `kfuncs` that this program may not call after all (`btf_kfunc_filter_t`); true refuses. */
+  kfuncFilter?(name: string, prog: ProgFacts): boolean;
+  /** With `btfContext`: arguments whose type is not simply what BTF says (`struct bpf_ctx_arg_aux`). */
+  ctxArgInfo?(prog: ProgFacts): readonly CtxArgInfo[];
   /** The context is an array of 64-bit arguments typed by the BTF of the function attached to (`btf_ctx_access`). */
   readonly btfContext?: boolean;
   /** Name of the struct that programs see as the context (`__sk_buff`), for global functions with a ctx argument. */
