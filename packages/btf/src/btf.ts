@@ -47,7 +47,8 @@ export class Btf {
   #index: NameIndex | undefined;
 
   constructor(bytes: Uint8Array, base?: Btf) {
-    this.bytes = bytes;
+    // A Buffer's slice() would share memory with it; a plain view's copies.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.base = base;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.littleEndian = byteOrder(this.#view);
@@ -87,6 +88,12 @@ export class Btf {
     if (id < this.startId && this.base) return this.base.kind(id);
     if (!(id < this.typeCount)) throw new BtfError('BTF_BAD_TYPE_ID', `no type has id ${id}; there are ${this.typeCount}`);
     return BTF_KINDS[this.#kindNumber(this.#offsets[id - this.startId]!)]!;
+  }
+
+  /** Where the record of a type of this BTF begins in `bytes`: for those who patch a copy. */
+  recordOffset(id: number): number {
+    if (id < this.startId || id >= this.typeCount) throw new BtfError('BTF_BAD_TYPE_ID', `type ${id} is not of this BTF`);
+    return this.#offsets[id - this.startId]!;
   }
 
   /** The string at an offset of the string section (of the base's and this one's, as one). */

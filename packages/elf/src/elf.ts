@@ -74,7 +74,8 @@ const decoder = new TextDecoder();
  * otherwise they are refused: this library runs little-endian programs only. Throws {@link ElfError} and nothing else.
  */
 export function parseElf(bytes: Uint8Array, options: { readonly allowBigEndian?: boolean } = {}): ElfFile {
-  const reader = new Reader(bytes);
+  // A Buffer's slice() shares memory with it; a plain view's copies.
+  const reader = new Reader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const header = readHeader(reader);
   if (!reader.little && !options.allowBigEndian) {
     throw new ElfError('ELF_BAD_ENDIAN', 'this is a big-endian eBPF object; compile with -target bpfel (little-endian)', { offset: 5 });

@@ -1,1 +1,31 @@
-export {};
+/** Everything public of `libbpf-ts`, spelt out. */
+
+export { attachWithoutLink, detachWithoutLink } from './attach.ts';
+export type { AttachOptions } from './attach.ts';
+export { Link } from './bpf-link.ts';
+export {
+  BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError,
+} from './errors.ts';
+export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, VerifierDiagnostic } from './errors.ts';
+export { Handle } from './handle.ts';
+export { cgroup, linkId, netkit, progId, tcx, xdp } from './hook.ts';
+export type { Anchor, Hook, HookEntry, HookState, Ref } from './hook.ts';
+export { DEFAULT_KCONFIG, DEFAULT_KERNEL_VERSION, parseKconfig } from './kconfig.ts';
+export type { KconfigOptions } from './kconfig.ts';
+export { fetchBtf, fetchKernelBtf } from './kernel-btf.ts';
+export type { LinkedProgram } from './link.ts';
+export { isRefusal, Loading } from './load.ts';
+export type { LoadOptions } from './load.ts';
+export { BpfMap } from './map.ts';
+export type { MapInput } from './map.ts';
+export { BpfObject, load, loadEach, selectProgram } from './object.ts';
+export type { ProgramResult } from './object.ts';
+export { parseObject } from './parse.ts';
+export type { ParseOptions } from './parse.ts';
+export { Program, programTypeName } from './program.ts';
+export type { TestRunOptions, TestRunResult } from './program.ts';
+export { guessSectionKind, sectionKind } from './sections.ts';
+export type { GuessContext } from './sections.ts';
+export type {
+  ExternSpec, Fault, MapOrigin, MapSpec, ObjectSpec, ProgramRelocation, ProgramSpec, RelocationTarget, SectionKind, StructOpsSpec,
+} from './spec.ts';

@@ -1,0 +1,28 @@
+/** bpf(2) for the classes of this package: a refusal becomes a {@link BpfError} that says what was asked. */
+
+import type { BpfAttr, BpfCmdNumber, Syscalls } from '@libbpf-ts/uapi';
+import { BpfError, commandName, type BpfErrorOptions } from './errors.ts';
+
+/** Why a kernel refused its last call, where it can tell: the in-process kernel can, Linux cannot. */
+interface ExplainingSyscalls {
+  readonly lastRefusal?: { readonly detail?: string; readonly argument?: string | undefined } | undefined;
+}
+
+const HINTS: Readonly<Record<number, string>> = {
+  1: 'this needs privileges (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON or root)',
+  116: 'the hook has changed; query it again and retry with its revision',
+};
+
+/** Issues a command; returns its result, or throws {@link BpfError}. `what` completes the sentence "BPF_MAP_CREATE …". */
+export function call<C extends BpfCmdNumber>(sys: Syscalls, cmd: C, attr: BpfAttr<C>, what: string, options: BpfErrorOptions = {}): number {
+  const result = sys.bpf(cmd, attr);
+  if (result >= 0) return result;
+  throw refusal(sys, result, commandName(cmd), what, options);
+}
+
+/** The error for a result below zero, with the kernel's own words where it gives them. */
+export function refusal(sys: Syscalls, result: number, syscall: string, what: string, options: BpfErrorOptions = {}): BpfError {
+  const told = (sys as ExplainingSyscalls).lastRefusal;
+  const detail = [what, told?.detail].filter((part) => part).join(': ');
+  return new BpfError(result, syscall, detail, { arg: options.arg ?? told?.argument, hint: options.hint ?? HINTS[-result] });
+}
