@@ -1,1 +1,4 @@
-export {};
+/** Everything public of `@libbpf-ts/vmlinux`, spelt out. */
+
+export { createKernel, defaultSubsystems } from './create-kernel.ts';
+export type { CreateKernelOptions } from './create-kernel.ts';

@@ -1,0 +1,55 @@
+/** BTF that a loader brought (BPF_BTF_LOAD), and the kernel's own. */
+
+import { parseBtf, type Btf } from '@libbpf-ts/btf';
+import type { VerifierBtf } from '@libbpf-ts/verifier';
+
+import type { Fork, Twinnable } from './fork.ts';
+import type { Kernel } from './kernel.ts';
+import { KernelObject } from './object.ts';
+import { verifierBtf } from './verifier-btf.ts';
+
+export class BtfObject extends KernelObject implements Twinnable {
+  readonly kind = 'btf' as const;
+  readonly name: string;
+  /** True for the kernel's own types (`kernel_btf` of its info). */
+  readonly isKernel: boolean;
+  readonly #bytes: () => Uint8Array;
+  #btf: Btf | undefined;
+  #view: VerifierBtf | undefined;
+
+  /** `bytes` is called when the types are first needed, and once only. */
+  constructor(kernel: Kernel, bytes: () => Uint8Array, options: { readonly name?: string; readonly isKernel?: boolean } = {}) {
+    super(kernel);
+    this.#bytes = bytes;
+    this.name = options.name ?? '';
+    this.isKernel = options.isKernel ?? false;
+  }
+
+  get btf(): Btf {
+    return (this.#btf ??= parseBtf(this.#bytes()));
+  }
+
+  get bytes(): Uint8Array {
+    return this.btf.bytes;
+  }
+
+  /** True once the types have been looked at. */
+  get isBuilt(): boolean {
+    return this.#btf !== undefined;
+  }
+
+  /** As the verifier reads it. */
+  get verifierView(): VerifierBtf {
+    return (this.#view ??= verifierBtf(this.btf, this.isKernel));
+  }
+
+  makeTwin(fork: Fork): BtfObject {
+    const twin = new BtfObject(fork.kernel, () => this.btf.bytes, { name: this.name, isKernel: this.isKernel });
+    twin.#btf = this.#btf;
+    twin.#view = this.#view;
+    twin.copyHolds(this);
+    return twin;
+  }
+
+  protected free(): void {}
+}

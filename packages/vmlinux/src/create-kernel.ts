@@ -1,0 +1,16 @@
+/** The in-process kernel, put together. */
+
+import { Kernel, type KernelOptions, type Subsystem } from '@libbpf-ts/kernel';
+
+/** THE table of what is built in, as `bpf_types.h` is. A row a subsystem, in the order in which they install themselves. */
+export const defaultSubsystems: readonly Subsystem[] = [];
+
+export interface CreateKernelOptions extends KernelOptions {
+  /** What is built in; all of `defaultSubsystems` where omitted. A subset, or the user's own besides, may be given. */
+  readonly subsystems?: readonly Subsystem[];
+}
+
+/** Boots a kernel of its own: nothing is shared with other kernels of the process. */
+export function createKernel(options: CreateKernelOptions = {}): Kernel {
+  return new Kernel({ ...options, subsystems: options.subsystems ?? defaultSubsystems });
+}
