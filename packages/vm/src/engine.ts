@@ -23,7 +23,7 @@ export interface LoadOptions {
 export interface Engine {
   readonly name: string;
   /** Translates. Throws VmError where the engine can't run the program. */
-  prepare(program: VmProgram, options: LoadOptions, runtime: VmRuntime): PreparedProgram;
+  prepare(program: VmProgram, options: LoadOptions, runtime: VmRuntime, slots: ProgramSlots): PreparedProgram;
 }
 
 /** A translation, holding nothing of a runtime but its constants (addresses and slots, which a fork shares). */

@@ -18,3 +18,4 @@ export { hashKey } from './map-lookup/hash.ts';
 export { findHashElement, findTrieNode, hashOfMapKey, matchingBits, sameBytes } from './map-lookup/twin.ts';
 export { HASH_ELEMENT, hashElementLayout, LOOKUP_FIELDS, TRIE_INTERMEDIATE, TRIE_NODE, trieValueOffset } from './map-lookup/layout.ts';
 export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';
+export { subprogramsOf } from './subprograms.ts';

@@ -81,6 +81,8 @@ export interface Fixups {
    * value in host order; a high half other than 0 means "no such bytes", and the program ends with r0 = 0.
    */
   readonly packetLoad?: VmHelper;
+  /** Helpers by number, for `callx`, where the number is in a register. */
+  readonly helpersById?: ReadonlyMap<number, VmHelper>;
 }
 
 /** A program ready for an engine. */

@@ -6,6 +6,7 @@ import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots }
 import { defaultEngines } from './engines.ts';
 import { isVmTrap, VmError, VmTrap } from './errors.ts';
 import type { VmTrapReason } from './errors.ts';
+import type { MapLookupKind } from './map-lookup/layout.ts';
 import type { ReturnHigh, VmProgram } from './program.ts';
 import { FunctionTable } from './slots.ts';
 
@@ -55,6 +56,8 @@ export class VmRuntime {
   readonly stackEnd: number;
   /** Where a helper puts the high half of a `u64` result, and where the engine puts it for JavaScript. */
   readonly returnHigh: ReturnHigh;
+  /** Slots that hold one of our own lookup functions, by kind: what such a map's layout is, an engine knows. */
+  readonly lookupKinds: Map<number, MapLookupKind> = new Map();
   readonly #engines: readonly Engine[];
   readonly #programs: Map<number, Loaded> = new Map();
   readonly #installed: InstalledModule[] = [];
@@ -70,6 +73,7 @@ export class VmRuntime {
       this.functions = from.functions.fork(() => this.#adopt());
       for (const [slot, loaded] of from.#programs) this.#programs.set(slot, loaded.twin(this, origin.rebind));
       this.#installed.push(...from.#installed);
+      for (const [slot, kind] of from.lookupKinds) this.lookupKinds.set(slot, kind);
     } else {
       this.functions = new FunctionTable();
       this.block = this.arena.allocate(CELL_BLOCK_SIZE, 64);
@@ -90,7 +94,7 @@ export class VmRuntime {
       callbacks: program.subprograms.map(({ addressTaken }) => (addressTaken ? this.functions.allocate() : 0)),
     };
     try {
-      const prepared = engine.prepare(program, options, this);
+      const prepared = engine.prepare(program, options, this, slots);
       const loaded = new Loaded(this, program, engine.name, prepared, slots);
       loaded.place();
       this.#programs.set(slots.slot, loaded);

@@ -23,6 +23,7 @@ export function installMapLookups(runtime: VmRuntime): Readonly<Record<MapLookup
     writer.define(index, locals, code);
     writer.export(kind, index);
     slots[kind] = runtime.functions.allocate();
+    runtime.lookupKinds.set(slots[kind], kind);
   }
   runtime.install({ module: new WebAssembly.Module(writer.finish().bytes), slots });
   return slots;

@@ -1,0 +1,316 @@
+/** Makes the WebAssembly module of a program: decides about inlining, numbers functions, translates each. */
+
+import { opcodeOf } from '@libbpf-ts/isa';
+import type { BpfInsn } from '@libbpf-ts/isa';
+
+import { CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
+import type { LoadOptions } from '../engine.ts';
+import { VmError } from '../errors.ts';
+import { emitLookup } from '../map-lookup/emit.ts';
+import { LOOKUP_FIELDS } from '../map-lookup/layout.ts';
+import type { MapLookupKind } from '../map-lookup/layout.ts';
+import { MAP_HEADER } from '../map-header.ts';
+import type { KnownMap, VmHelper, VmProgram } from '../program.ts';
+import type { VmRuntime } from '../runtime.ts';
+import { CodeWriter } from '../wasm/code.ts';
+import { ModuleWriter } from '../wasm/module.ts';
+import { I32, I64, OP } from '../wasm/op.ts';
+import type { ValueType } from '../wasm/op.ts';
+import type { MapFacts, ModuleContext } from './context.ts';
+import type { Callee } from './effect.ts';
+import { translate } from './function.ts';
+import { buildGraph, subprogramAt } from './graph.ts';
+import type { Graph } from './graph.ts';
+import { makeReducible } from './irreducible.ts';
+import { const32 } from './node.ts';
+import { isLive, livenessOf } from './liveness.ts';
+import type { Liveness } from './liveness.ts';
+import { isReducible, orderOf } from './order.ts';
+import type { Order } from './order.ts';
+import { callGraph, hasTailCall, inlineDecider } from './plan.ts';
+import type { CallGraph } from './plan.ts';
+import { unrollLoops } from './unroll.ts';
+
+/** Where each instruction's code is in the module: sorted offsets, and the instruction whose code ends there. */
+export interface PlaceTable {
+  readonly offsets: readonly number[];
+  readonly insns: readonly number[];
+}
+
+export interface CompiledModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Helpers to import as `h.0`, `h.1` …, by the call instruction whose target it is (-1: the packet load). */
+  readonly imports: readonly number[];
+  readonly usesDynamicHelper: boolean;
+  /** Subprograms with a callback function, exported as `cb<index>`. */
+  readonly callbacks: readonly number[];
+  readonly places: PlaceTable | undefined;
+}
+
+/** Translates a program for a runtime. With `wantPlaces`, also where each instruction went: the bytes are the same. */
+export function compileModule(
+  program: VmProgram, options: LoadOptions, runtime: VmRuntime, callbackSlots: readonly number[], wantPlaces = false,
+): CompiledModule {
+  return new ModuleCompiler(program, options, runtime, callbackSlots, wantPlaces).compile();
+}
+
+interface PlannedFunction {
+  readonly subprogram: number;
+  readonly index: number;
+  readonly args: 'main' | readonly number[];
+  readonly graph: Graph;
+  readonly order: Order;
+  readonly live: Liveness;
+}
+
+class ModuleCompiler {
+  readonly #program: VmProgram;
+  readonly #options: LoadOptions;
+  readonly #runtime: VmRuntime;
+  readonly #callbackSlots: readonly number[];
+  readonly #wantPlaces: boolean;
+  readonly #writer: ModuleWriter = new ModuleWriter();
+  readonly #calls: CallGraph;
+  readonly #inlines: (caller: number, callee: number) => boolean;
+  readonly #imports: { readonly helper: VmHelper; readonly insn: number; readonly callee: Callee }[] = [];
+  #dynamic: Callee | undefined;
+  readonly #functions: Map<number, PlannedFunction> = new Map();
+  readonly #lookups: Map<string, Callee> = new Map();
+  readonly #context: ModuleContext;
+
+  constructor(program: VmProgram, options: LoadOptions, runtime: VmRuntime, callbackSlots: readonly number[], wantPlaces: boolean) {
+    this.#program = program;
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#callbackSlots = callbackSlots;
+    this.#wantPlaces = wantPlaces;
+    this.#calls = callGraph(program);
+    const unverified = options.region !== undefined;
+    if (!unverified && this.#calls.depth > MAX_CALL_FRAMES) {
+      throw new VmError('invalid', program.name, `the call stack may become deeper than ${MAX_CALL_FRAMES} frames`);
+    }
+    this.#inlines = this.#countsFrames ? (): boolean => false : inlineDecider(program, this.#calls);
+    this.#context = this.#makeContext();
+  }
+
+  get #countsFrames(): boolean {
+    return this.#calls.depth > MAX_CALL_FRAMES;
+  }
+
+  compile(): CompiledModule {
+    const writer = this.#writer;
+    this.#importHelpers();
+    writer.importMemory('vm', 'memory');
+    writer.importTable('vm', 'table');
+    const taken = this.#program.subprograms.flatMap(({ addressTaken }, index) => (addressTaken ? [index] : []));
+    this.#plan(0, true);
+    for (const index of taken) this.#plan(index, false);
+    const nests = this.#imports.length > 0 || this.#dynamic !== undefined || this.#program.fixups.calls.size > 0;
+    const recorded: { index: number; places: [number, number][] }[] = [];
+    for (const fn of this.#functions.values()) {
+      const places: [number, number][] = [];
+      recorded.push({ index: fn.index, places });
+      const record = this.#wantPlaces ? (offset: number, insn: number): void => void places.push([offset, insn]) : undefined;
+      const body = translate({ ...fn, module: this.#context, nests: nests && this.#nests(fn) }, record);
+      writer.define(fn.index, body.locals, body.code);
+    }
+    this.#exportEntries(taken);
+    const { bytes, places } = writer.finish();
+    const table = this.#wantPlaces ? placeTable(recorded, places) : undefined;
+    return { bytes, imports: this.#imports.map(({ insn }) => insn), usesDynamicHelper: this.#dynamic !== undefined, callbacks: taken, places: table };
+  }
+
+  /** Only what calls out of the module, or into functions that may, keeps the stack pointer. */
+  #nests({ graph }: PlannedFunction): boolean {
+    const { insns, fixups } = this.#program;
+    return graph.blocks.some(({ start, end }) => {
+      for (let index = start; index < end; index++) {
+        const opcode = opcodeOf(insns[index]!);
+        if (opcode?.kind === 'ld_packet') return true;
+        if (opcode?.kind !== 'call') continue;
+        const intrinsic = fixups.calls.get(index)?.helper.intrinsic;
+        if (intrinsic !== 'smp_processor_id' && !(intrinsic === 'map_lookup' && fixups.calls.get(index)!.map)) return true;
+      }
+      return false;
+    });
+  }
+
+  /** One import for each helper that some instruction calls and that has no slot. */
+  #importHelpers(): void {
+    const { fixups, insns } = this.#program;
+    const seen = new Set<VmHelper>();
+    const add = (helper: VmHelper, insn: number): void => {
+      if (seen.has(helper) || helper.slot !== undefined || helper.intrinsic === 'tail_call' || helper.intrinsic === 'smp_processor_id') return;
+      seen.add(helper);
+      const params = helper.args.flatMap((type): ValueType[] => (type === 'u32' ? [I32] : [I32, I32]));
+      const type = this.#writer.type(params, helper.returns === 'void' ? [] : [I32]);
+      const index = this.#writer.importFunction('h', `${this.#imports.length}`, type);
+      this.#imports.push({ helper, insn, callee: { kind: 'direct', index, returns: helper.returns === 'void' ? 'void' : 'i32' } });
+    };
+    for (const [insn, { helper }] of fixups.calls) add(helper, insn);
+    if (fixups.packetLoad && insns.some((insn) => opcodeOf(insn)?.kind === 'ld_packet')) add(fixups.packetLoad, -1);
+    if (insns.some(isDynamicCall)) {
+      const type = this.#writer.type(new Array<ValueType>(11).fill(I32), [I32]);
+      this.#dynamic = { kind: 'direct', index: this.#writer.importFunction('h', 'x', type), returns: 'i32' };
+    }
+  }
+
+  /** Numbers a subprogram's function and builds its graph; then the functions that it calls. */
+  #plan(subprogram: number, main: boolean): PlannedFunction {
+    const known = this.#functions.get(subprogram);
+    if (known) return known;
+    const { insns } = this.#program;
+    let graph = buildGraph(this.#program, subprogram, { inlines: this.#inlines, depthOf: (index) => this.#frameDepth(index) });
+    let order = orderOf(graph);
+    if (isReducible(order)) {
+      graph = unrollLoops(graph, order);
+      order = orderOf(graph);
+    } else {
+      makeReducible(graph);
+      order = orderOf(graph);
+    }
+    const live = livenessOf(graph, order, insns, (index, insn) => this.#callUses(index, insn, subprogram));
+    const args = main ? 'main' : [1, 2, 3, 4, 5].filter((register) => isLive(live.in[0]!, register));
+    const params: ValueType[] = args === 'main' ? [I32] : [I32, ...args.map((): ValueType => I64)];
+    const index = this.#writer.declare(this.#writer.type(params, [I64]));
+    const planned: PlannedFunction = { subprogram, index, args, graph, order, live };
+    this.#functions.set(subprogram, planned);
+    return planned;
+  }
+
+  #frameDepth(subprogram: number): number {
+    if (this.#options.region) return MAX_BPF_STACK;
+    const depth = this.#program.subprograms[subprogram]!.stackDepth ?? MAX_BPF_STACK;
+    return (depth + 15) & ~15;
+  }
+
+  /** Argument registers that a call reads, as a mask. A recursive callee is taken to read all. */
+  #callUses(index: number, insn: BpfInsn, caller: number): number {
+    const opcode = opcodeOf(insn);
+    if (opcode?.kind !== 'call') return 0;
+    if (opcode.target === 'register') return 0b11_1110 | (1 << insn.dst_reg);
+    if (opcode.target !== 'subprogram') return maskOf(this.#program.fixups.calls.get(index)?.helper.args.length ?? 5);
+    const callee = subprogramAt(this.#program, index + 1 + insn.imm);
+    if (this.#calls.recursive.has(callee) || callee === caller || callee === 0) return maskOf(5);
+    const { args } = this.#plan(callee, false);
+    return args === 'main' ? maskOf(5) : args.reduce((mask, register) => mask | (1 << register), 0);
+  }
+
+  #exportEntries(callbacks: readonly number[]): void {
+    const writer = this.#writer;
+    const main = this.#functions.get(0)!.index;
+    const tailCalls = hasTailCall(this.#program);
+    const entry = tailCalls ? this.#wrapEntry(main) : main;
+    writer.export('entry', entry);
+    writer.export('tail', main);
+    writer.export('run', this.#wrapRun(entry));
+    writer.export('repeat', this.#wrapRepeat(entry));
+    if (tailCalls) writer.export('continue', this.#wrapRun(main));
+    for (const subprogram of callbacks) writer.export(`cb${subprogram}`, this.#wrapCallback(this.#functions.get(subprogram)!));
+  }
+
+  /** A run of its own: counts its tail calls from 0 and gives the old count back. */
+  #wrapEntry(main: number): number {
+    const cell = this.#context.cell('tailCalls');
+    const code = new CodeWriter().i32(cell).access(OP.i32_load).set(1).i32(cell).i32(0).access(OP.i32_store);
+    code.get(0).call(main).i32(cell).get(1).access(OP.i32_store);
+    return this.#define([I32], [I64], [I32], code);
+  }
+
+  /** (ctx) -> low half of r0, the high half left in its cell. */
+  #wrapRun(entry: number): number {
+    const code = new CodeWriter().i32(this.#context.cell('returnHigh')).get(0).call(entry).tee(1);
+    code.i64(32n).op(OP.i64_shr_u, OP.i32_wrap_i64).access(OP.i32_store).get(1).op(OP.i32_wrap_i64);
+    return this.#define([I32], [I32], [I64], code);
+  }
+
+  #wrapRepeat(entry: number): number {
+    const code = new CodeWriter().open(OP.loop).get(0).call(entry).set(2);
+    code.get(1).i32(1).op(OP.i32_sub).tee(1).brIf(0).end();
+    code.i32(this.#context.cell('returnHigh')).get(2).i64(32n).op(OP.i64_shr_u, OP.i32_wrap_i64).access(OP.i32_store);
+    code.get(2).op(OP.i32_wrap_i64);
+    return this.#define([I32, I32], [I32], [I64], code);
+  }
+
+  /** (five u32) -> low half of r0, on top of the BPF stack as it is. */
+  #wrapCallback({ index, args }: PlannedFunction): number {
+    const code = new CodeWriter();
+    if (args === 'main') code.get(0);
+    else {
+      code.i32(this.#context.cell('stackPointer')).access(OP.i32_load);
+      for (const register of args) code.get(register - 1).op(OP.i64_extend_i32_u);
+    }
+    code.call(index).op(OP.i32_wrap_i64);
+    return this.#define([I32, I32, I32, I32, I32], [I32], [], code);
+  }
+
+  #define(params: ValueType[], results: ValueType[], locals: ValueType[], code: CodeWriter): number {
+    const index = this.#writer.declare(this.#writer.type(params, results));
+    this.#writer.define(index, locals, code);
+    return index;
+  }
+
+  #makeContext(): ModuleContext {
+    const lookupType = this.#writer.type([I32, I32], [I32]);
+    return {
+      program: this.#program,
+      region: this.#options.region,
+      fuel: this.#options.fuel ?? false,
+      countsFrames: this.#countsFrames,
+      cell: (name) => this.#runtime.block + CELL[name],
+      helper: (helper) => this.#helper(helper),
+      dynamicHelper: () => this.#dynamic!,
+      lookup: (kind, keySize) => this.#lookup(kind, keySize),
+      lookupType,
+      programType: this.#writer.type([I32], [I64]),
+      mapFacts: (map) => this.#mapFacts(map),
+      subprogram: (index) => {
+        const fn = this.#plan(index, false);
+        return { index: fn.index, args: fn.args === 'main' ? [1] : fn.args };
+      },
+      callbackSlot: (subprogram) => this.#callbackSlots[subprogram] ?? 0,
+    };
+  }
+
+  #helper(helper: VmHelper): Callee {
+    const imported = this.#imports.find((entry) => entry.helper === helper);
+    if (imported) return imported.callee;
+    const params = helper.args.map((type): ValueType => (type === 'u32' ? I32 : I64));
+    const returns = helper.returns === 'void' ? 'void' : helper.returns === 'u64' ? 'i64' : 'i32';
+    const type = this.#writer.type(params, returns === 'void' ? [] : [returns === 'i64' ? I64 : I32]);
+    return { kind: 'indirect', type, slot: const32(helper.slot!), returns };
+  }
+
+  #lookup(kind: MapLookupKind, keySize: number): Callee {
+    const key = `${kind} ${keySize}`;
+    const known = this.#lookups.get(key);
+    if (known) return known;
+    const { code, locals } = emitLookup(kind, { cpuCell: this.#runtime.block + CELL.cpu, keySize });
+    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [...locals], code), returns: 'i32' };
+    this.#lookups.set(key, callee);
+    return callee;
+  }
+
+  #mapFacts(map: KnownMap): MapFacts {
+    const words = this.#runtime.arena.u32;
+    const field = (offset: number): number => words[(map.address + offset) >> 2] ?? 0;
+    const kind = this.#runtime.lookupKinds.get(field(MAP_HEADER.lookup_slot));
+    const fields: readonly string[] = kind ? LOOKUP_FIELDS[kind] : [];
+    const of = (name: 'data' | 'stride' | 'cpu_stride'): number => (fields.includes(name) || name === 'data' ? field(MAP_HEADER[name]) : 0);
+    return { kind, data: of('data'), stride: of('stride'), cpuStride: of('cpu_stride') };
+  }
+}
+
+function isDynamicCall(insn: BpfInsn): boolean {
+  const opcode = opcodeOf(insn);
+  return opcode?.kind === 'call' && opcode.target === 'register';
+}
+
+const maskOf = (args: number): number => ((1 << args) - 1) << 1;
+
+function placeTable(recorded: readonly { index: number; places: [number, number][] }[], starts: readonly { index: number; start: number }[]): PlaceTable {
+  const start = new Map(starts.map((place) => [place.index, place.start]));
+  const all = recorded.flatMap(({ index, places }) => places.map(([offset, insn]): [number, number] => [offset + start.get(index)!, insn]));
+  all.sort((a, b) => a[0] - b[0]);
+  return { offsets: all.map(([offset]) => offset), insns: all.map(([, insn]) => insn) };
+}
