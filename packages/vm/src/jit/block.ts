@@ -45,7 +45,7 @@ export class BlockBuilder {
   build(): BlockCode {
     const { block, context } = this;
     const { insns } = context.module.program;
-    if (context.module.fuel && block.end >= block.start) this.effects.push({ kind: 'fuel', count: block.end - block.start + 1 });
+    if (context.module.fuel) this.#countFuel();
     for (this.index = block.start; this.index < block.end; this.index++) {
       const insn = insns[this.index]!;
       const opcode = opcodeOf(insn);
@@ -54,6 +54,13 @@ export class BlockBuilder {
     }
     if (block.select) this.#values.set(block.select.selector, const64(BigInt(block.select.value)));
     return { effects: this.effects, out: this.#values, condition: this.#condition(), frameUse: this.frameUse };
+  }
+
+  /** Takes the block's instructions from the budget: its body and its jump or exit. */
+  #countFuel(): void {
+    const { start, end, term } = this.block;
+    const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' ? 1 : 0;
+    if (end - start + jumps > 0) this.effects.push({ kind: 'fuel', count: end - start + jumps });
   }
 
   /** A register's value now. */

@@ -60,9 +60,7 @@ export class Emitter {
 
   /** As `block` for a block that returns: leaves r0 on the stack. */
   returning(block: BlockCode, value: Node): void {
-    this.block({ ...block, condition: undefined }, () => false);
-    count(value);
-    this.node(value);
+    this.block({ ...block, condition: value }, () => false);
   }
 
   readonly #effects: { readonly [Kind in Effect['kind']]: (effect: Extract<Effect, { kind: Kind }>) => void } = {

@@ -73,7 +73,7 @@ function prepare({ module, graph, order, live, args }: FunctionInput): { context
   const registerVars = graph.vars;
   const first: FunctionContext = { module, graph, slots: new Map(), stackEscapes: true, registerVars, mayGoto: registerVars };
   const entry: Facts = [];
-  if (args === 'main') entry[1] = { kind: 'value', bits: 32, nonzero: true };
+  if (args === 'main') entry[1] = { kind: 'value', bits: 32, nonzero: false };
   const analysis = analyse(first, order, live, entry);
   const { slots, escapes } = promotedSlots(graph, order, analysis, registerVars + 1);
   const context: FunctionContext = { ...first, slots, stackEscapes: escapes };

@@ -16,8 +16,7 @@ function fix(graph: Graph, blocks: ReadonlySet<number>, entry: number): void {
     if (entries.length === 0) continue;
     let header = entries[0]!;
     if (entries.length > 1) {
-      header = addDispatch(graph, entries);
-      for (let block = header + 1; block < graph.blocks.length; block++) inside.add(block);
+      header = addDispatch(graph, entries, inside);
     }
     inside.delete(header);
     fix(graph, inside, -1);
@@ -28,17 +27,23 @@ function enteredFromOutside(graph: Graph, block: number, inside: ReadonlySet<num
   return graph.blocks.some(({ term }, from) => !inside.has(from) && successors(term).includes(block));
 }
 
-function addDispatch(graph: Graph, entries: readonly number[]): number {
+/** Adds the dispatch block and what sets its selector: edges from inside and from outside must not share, or the loop had two entries again. */
+function addDispatch(graph: Graph, entries: readonly number[], inside: Set<number>): number {
   const selector = graph.vars++;
   const dispatch = graph.blocks.length;
   const frame = graph.blocks[entries[0]!]!.frame;
   graph.blocks.push({ frame, start: 0, end: 0, term: { kind: 'dispatch', selector, targets: [...entries] } });
-  const shims = entries.map((_, value) => {
-    const shim: Block = { frame, start: 0, end: 0, term: { kind: 'goto', to: dispatch }, select: { selector, value } };
-    return graph.blocks.push(shim) - 1;
-  });
-  const through = (to: number): number => (entries.includes(to) ? shims[entries.indexOf(to)]! : to);
-  for (let block = 0; block < dispatch; block++) graph.blocks[block]!.term = redirect(graph.blocks[block]!.term, through);
+  const addShims = (): number[] =>
+    entries.map((_, value) => {
+      const shim: Block = { frame, start: 0, end: 0, term: { kind: 'goto', to: dispatch }, select: { selector, value } };
+      return graph.blocks.push(shim) - 1;
+    });
+  const [inner, outer] = [addShims(), addShims()];
+  for (let block = 0; block < dispatch; block++) {
+    const shims = inside.has(block) ? inner : outer;
+    graph.blocks[block]!.term = redirect(graph.blocks[block]!.term, (to) => shims[entries.indexOf(to)] ?? to);
+  }
+  for (const shim of inner) inside.add(shim);
   return dispatch;
 }
 

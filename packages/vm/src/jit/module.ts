@@ -5,7 +5,6 @@ import type { BpfInsn } from '@libbpf-ts/isa';
 
 import { CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
 import type { LoadOptions } from '../engine.ts';
-import { VmError } from '../errors.ts';
 import { emitLookup } from '../map-lookup/emit.ts';
 import { LOOKUP_FIELDS } from '../map-lookup/layout.ts';
 import type { MapLookupKind } from '../map-lookup/layout.ts';
@@ -85,10 +84,6 @@ class ModuleCompiler {
     this.#callbackSlots = callbackSlots;
     this.#wantPlaces = wantPlaces;
     this.#calls = callGraph(program);
-    const unverified = options.region !== undefined;
-    if (!unverified && this.#calls.depth > MAX_CALL_FRAMES) {
-      throw new VmError('invalid', program.name, `the call stack may become deeper than ${MAX_CALL_FRAMES} frames`);
-    }
     this.#inlines = this.#countsFrames ? (): boolean => false : inlineDecider(program, this.#calls);
     this.#context = this.#makeContext();
   }
