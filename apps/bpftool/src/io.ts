@@ -1,6 +1,6 @@
 /** What a command reads from and writes to: the process in real life, memory in tests. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
 import { fileFailure } from './failure.ts';
@@ -10,6 +10,7 @@ export interface Io {
   readonly stderr: (text: string) => void;
   /** Whether a person watches stderr. */
   readonly interactive: boolean;
+  readonly exists: (path: string) => boolean;
   /** Reads a file; a relative path is the caller's. Throws a Failure that names it. */
   readonly read: (path: string) => Uint8Array;
   readonly write: (path: string, bytes: Uint8Array) => void;
@@ -21,6 +22,7 @@ export function processIo(): Io {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY === true,
+    exists: (path) => existsSync(resolve(base, path)),
     read(path) {
       try {
         return new Uint8Array(readFileSync(resolve(base, path)));

@@ -1,0 +1,43 @@
+/** `prog load`: every program of an object, loaded by itself, with the verifier's verdict. */
+
+import { createKernel, loadEach, type ProgramResult } from 'libbpf-ts';
+import type { Io } from './io.ts';
+import { inFile, openObject, splitObject } from './object-argument.ts';
+import { splitWords, valueOf } from './words.ts';
+import { usage } from './failure.ts';
+import { count } from './table.ts';
+
+export function progLoad(words: readonly string[], io: Io): number {
+  const given = splitWords(words, { flags: ['json'], values: ['btf'] });
+  const [object, extra] = given.plain;
+  if (object === undefined) throw usage('prog load needs an OBJ');
+  if (extra !== undefined) throw usage(`prog load takes one OBJ, '${extra}' is too many`);
+  const argument = splitObject(object, io);
+  const spec = openObject(argument, io);
+  const btfFile = valueOf(given, 'btf');
+  const kernelBtf = btfFile === undefined ? undefined : io.read(btfFile);
+  using kernel = createKernel();
+  const task = kernel.task('bpftool-ts');
+  const results = inFile(argument.path, () =>
+    loadEach(task, spec, { kernelBtf, pinDirectory: false, ...(argument.program === undefined ? {} : { programs: [argument.program] }) }));
+  task.exit();
+  io.stdout(given.flags.has('json') ? `${JSON.stringify(results.map(row), null, 1)}\n` : results.map(paragraph).join('') + closing(results));
+  return 0;
+}
+
+/** The entry of a program in the JSON array. */
+function row(result: ProgramResult): Record<string, string | number> {
+  const { section, name, type, verdict, errno, log_tail, insn_cnt, verified_insns } = result;
+  return { section, name, type, verdict, errno, log_tail, insn_cnt, verified_insns };
+}
+
+function paragraph(result: ProgramResult): string {
+  const head = `${result.verdict === 'accept' ? 'accept' : 'REJECT'}  ${result.name}  (${result.section}, ${result.type}, ${result.insn_cnt} instructions, ${result.verified_insns} verified)\n`;
+  if (result.verdict === 'accept') return head;
+  return `${head}        ${result.errno_name}: ${result.log_tail}\n`;
+}
+
+function closing(results: readonly ProgramResult[]): string {
+  const accepted = results.filter(({ verdict }) => verdict === 'accept').length;
+  return `${count(results.length, 'program')}: ${accepted} accepted, ${results.length - accepted} rejected\n`;
+}
