@@ -54,7 +54,7 @@ function checkManifest(folder, manifest) {
 function checkFile(folder, manifest, path) {
   const code = readFileSync(path, 'utf8');
   const where = relative(root, path);
-  for (const [, specifier] of code.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)) {
+  for (const [, specifier] of code.matchAll(/(?:^|[\s}])(?:from|import)\s*\(?\s*'([^'\s]+)'/g)) {
     if (specifier.startsWith('.')) continue;
     if (specifier.startsWith('node:')) {
       if (!nodeAllowed.has(manifest.name)) problems.push(`${where}: imports ${specifier}; library packages run in browsers too`);

@@ -117,3 +117,7 @@ def test_run(fd, ctx=None, data_in=None, data_out=None):
 
 def kernel_release():
     return os.uname().release
+
+
+def map_freeze(fd):
+    return bpf(MAP_FREEZE, struct.pack('<I', fd))[0]

@@ -2,14 +2,14 @@
 
 Needs root. Allocations between 16 MiB and 128 GiB are left out, so that the machine that is asked stays well."""
 
+import ctypes
 import json
 import os
 import random
 import struct
 
 import maps
-from bpf import address, bpf, errno_name, kernel_release, map_create
-import ctypes
+from bpf import address, bpf, errno_name, kernel_release
 
 OUT = os.path.join(os.path.dirname(__file__), '../../packages/maps/test/oracle')
 BASE = {'prog_array': (4, 4, 4), 'perf_event_array': (4, 4, 4), 'stack_trace': (4, 8, 4), 'cgroup_array': (4, 4, 4),
@@ -25,6 +25,12 @@ VALUES = [0, 1, 3, 4, 5, 7, 8, 12, 16, 24, 1016, 1017, 1024, 8192, 32767, 32768,
           0x7fffffff, 0xffffffff]
 ENTRIES = [0, 1, 2, 3, 4095, 4096, 4097, 8192, 12288, 1 << 20, 0xffffffff]
 FLAGS = [0] + [1 << bit for bit in range(20)] + [3, 8 | 16, 0x80 | 0x100, 0x1001]
+
+
+def map_create(map_type, key_size, value_size, max_entries, flags=0, inner_fd=0, btf_fd=0, key_type=0, value_type=0, extra=0):
+    attr = struct.pack('<7I16s5IQ', map_type, key_size, value_size, max_entries, flags, inner_fd, 0, b'', 0, btf_fd, key_type,
+                       value_type, 0, extra)
+    return bpf(0, attr)[0]
 
 
 def info(fd):
@@ -44,7 +50,7 @@ def attempt(number, key, value, entries, flags=0, extra=0, inner=0, btf=0, types
                     value_type=types[1])
     row = {'type': number, 'key_size': key, 'value_size': value, 'max_entries': entries, 'map_flags': flags}
     if extra:
-        row['map_extra'] = extra
+        row['map_extra'] = str(extra)
     if inner:
         row['inner'] = True
     if btf:
@@ -88,7 +94,6 @@ def main():
     for number in range(0, 37):
         name = maps.MAP_TYPES[number] if number < len(maps.MAP_TYPES) else f'type{number}'
         base = (tuple(BASE.get(name, (4, 8, 4))) + (0,))[:4]
-        print(name, flush=True)
         seen = set()
         for variant in variants(base):
             if variant in seen or heavy(*variant[:3]):
