@@ -1,1 +1,43 @@
-export {};
+/** `npm run bench`: the engines against each other and against the live kernel, as ratios in one run. */
+
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+
+import { defaultEngines } from '@libbpf-ts/vm';
+
+import { linux } from './linux.ts';
+import { ours } from './ours.ts';
+import { benchProgram, EMPTY, KINDS } from './programs.ts';
+import { report } from './report.ts';
+import { measure } from './rounds.ts';
+import type { Side } from './side.ts';
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    only: { type: 'string' },
+    engines: { type: 'string' },
+    rounds: { type: 'string', default: '9' },
+    slice: { type: 'string', default: '12' },
+  },
+});
+
+const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
+const kernel = liveKernel();
+const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
+const only = values.only?.split(',');
+const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
+const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) => measure(benchProgram(name), sides, options));
+const result = report(measured, sides.map(({ name }) => name), 'reason' in kernel ? kernel.reason : undefined);
+process.stdout.write(result.text);
+if (values.json !== undefined) writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify(result.json, null, 1)}\n`);
+
+function liveKernel(): { side: Side } | { reason: string } {
+  try {
+    return { side: linux() };
+  } catch (error) {
+    return { reason: (error as Error).message };
+  }
+}
