@@ -8,7 +8,7 @@ import { BPF_MPROG_MAX } from '@libbpf-ts/uapi';
 import type { Arena } from '@libbpf-ts/vm';
 
 /** Byte offsets within one array. */
-export const MPROG_ARRAY = {
+export const MPROG_ARRAY: { readonly hook: number; readonly count: number; readonly slots: number; readonly ids: number; readonly size: number } = {
   /** What the trace records as the hook of a step. */
   hook: 0,
   count: 4,
@@ -17,7 +17,7 @@ export const MPROG_ARRAY = {
   /** u32[64]: ids of the same programs, for traces only. */
   ids: 8 + 4 * BPF_MPROG_MAX,
   size: 8 + 8 * BPF_MPROG_MAX,
-} as const;
+};
 
 /** Most walks that may be under way at once, each inside a program of the one before. */
 export const MAX_NESTED_WALKS = 16;

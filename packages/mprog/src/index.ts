@@ -10,3 +10,7 @@ export { installWalk, Walker } from './walker.ts';
 export type { WalkSlots } from './walker.ts';
 export { TraceRing } from './trace-ring.ts';
 export type { TraceStep } from './trace-ring.ts';
+export { arrayPool, MprogHook } from './hook.ts';
+export type { CommitCheck, HookList, HookRequest } from './hook.ts';
+export { answerQuery } from './query.ts';
+export { resolveRelative } from './relative.ts';

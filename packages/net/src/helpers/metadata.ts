@@ -1,0 +1,85 @@
+/** Facts about a packet and who it belongs to. Packets here have no socket, so what asks for one gets the kernel's "no socket" answer. */
+
+import type { HelperFactory } from '@libbpf-ts/kernel';
+import { BPF_SKB_TSTAMP_DELIVERY_MONO, BPF_SKB_TSTAMP_UNSPEC } from '@libbpf-ts/uapi';
+import type { HelperType } from '@libbpf-ts/vm';
+
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../packet.ts';
+import { SKB } from '../skb.ts';
+import { failed, helper, skbAt } from './define.ts';
+import { from32to16 } from './csum.ts';
+
+const always = (name: string, args: readonly HelperType[], value: number): HelperFactory => helper(name, args, 's32', () => () => value);
+
+/** A u64 that fits 32 bits. */
+const small = (name: string, value: number): HelperFactory =>
+  helper(name, ['u32'], 'u64', (_, kernel) => () => {
+    kernel.runtime.returnHigh.value = 0;
+    return value;
+  });
+
+export const get_cgroup_classid: HelperFactory = always('get_cgroup_classid', ['u32'], 0);
+export const get_route_realm: HelperFactory = always('get_route_realm', ['u32'], 0);
+export const skb_under_cgroup: HelperFactory = always('skb_under_cgroup', ['u32', 'u32', 'u32'], failed('ENOENT'));
+export const skb_cgroup_classid: HelperFactory = small('skb_cgroup_classid', 0);
+export const skb_cgroup_id: HelperFactory = small('skb_cgroup_id', 0);
+export const skb_ancestor_cgroup_id: HelperFactory = helper('skb_ancestor_cgroup_id', ['u32', 'u32'], 'u64', (_, kernel) => () => {
+  kernel.runtime.returnHigh.value = 0;
+  return 0;
+});
+export const get_socket_cookie: HelperFactory = small('get_socket_cookie', 0);
+/** overflowuid, as for every packet without a full socket. */
+export const get_socket_uid: HelperFactory = always('get_socket_uid', ['u32'], 65_534);
+export const skb_get_xfrm_state: HelperFactory = helper('skb_get_xfrm_state', ['u32', 'u32', 'u32', 'u32', 'u64'], 's32', (net) =>
+  (_context, _index, to, size) => {
+    net.arena.u8.fill(0, to! >>> 0, (to! >>> 0) + (size! >>> 0));
+    return failed('EINVAL');
+  });
+
+/** 1 and up, in the order of the namespaces; a context pointer of 0 means the first one. */
+export const get_netns_cookie: HelperFactory = helper('get_netns_cookie', ['u32'], 'u64', (net, kernel) => (context) => {
+  kernel.runtime.returnHigh.value = 0;
+  return (context === 0 ? 0 : (net.deviceOf(skbAt(net, context!))?.netns.id ?? 0)) + 1;
+});
+
+export const skb_set_tstamp: HelperFactory = helper('skb_set_tstamp', ['u32', 'u64', 'u32'], 's32', (net) => (context, low, high, type) => {
+  const skb = skbAt(net, context!);
+  if (skb.protocol !== ETH_P_IP && skb.protocol !== ETH_P_IPV6) return failed('EOPNOTSUPP');
+  const zero = low === 0 && high === 0;
+  if (type === BPF_SKB_TSTAMP_UNSPEC ? !zero : type === BPF_SKB_TSTAMP_DELIVERY_MONO ? zero : true) return failed('EINVAL');
+  const { u32, u8 } = net.arena;
+  u32[(context! + SKB.tstamp) >> 2] = low!;
+  u32[(context! + SKB.tstamp + 4) >> 2] = high!;
+  u8[context! + SKB.tstamp_type] = type!;
+  return 0;
+});
+
+/** Marks congestion experienced where the sender can take it: 1 if the packet is marked now. */
+export const skb_ecn_set_ce: HelperFactory = helper('skb_ecn_set_ce', ['u32'], 's32', (net) => (context) => {
+  const skb = skbAt(net, context!);
+  const { view, u8 } = net.arena;
+  const at = skb.data + ETH_HLEN;
+  if (skb.protocol === ETH_P_IP && skb.len >= ETH_HLEN + 20) {
+    const tos = u8[at + 1]!;
+    if ((tos & 3) === 0) return 0;
+    if ((tos & 3) !== 3) {
+      u8[at + 1] = tos | 3;
+      const old = ~view.getUint16(at + 10, true) & 0xffff;
+      view.setUint16(at + 10, ~from32to16(old + (((tos | 3) - tos) << 8)) & 0xffff, true);
+    }
+    return 1;
+  }
+  if (skb.protocol === ETH_P_IPV6 && skb.len >= ETH_HLEN + 40) {
+    const ecn = (u8[at + 1]! >> 4) & 3;
+    if (ecn === 0) return 0;
+    u8[at + 1] = u8[at + 1]! | 0x30;
+    return 1;
+  }
+  return 0;
+});
+
+/** There is no TCP here, and UDP sockets are not shown to programs: the kernel's answer where nothing is found. */
+const noSocket = (name: string): HelperFactory => helper(name, ['u32', 'u32', 'u32', 'u64', 'u64'], 'u32', () => () => 0);
+export const sk_lookup_tcp: HelperFactory = noSocket('sk_lookup_tcp');
+export const sk_lookup_udp: HelperFactory = noSocket('sk_lookup_udp');
+export const skc_lookup_tcp: HelperFactory = noSocket('skc_lookup_tcp');
