@@ -155,15 +155,12 @@ class ModuleCompiler {
     const known = this.#functions.get(subprogram);
     if (known) return known;
     const { insns } = this.#program;
-    let graph = buildGraph(this.#program, subprogram, { inlines: this.#inlines, depthOf: (index) => this.#frameDepth(index) });
+    const graph = buildGraph(this.#program, subprogram, { inlines: this.#inlines, depthOf: (index) => this.#frameDepth(index) });
     let order = orderOf(graph);
-    if (isReducible(order)) {
-      graph = unrollLoops(graph, order);
-      order = orderOf(graph);
-    } else {
+    if (!isReducible(order)) {
       makeReducible(graph);
       order = orderOf(graph);
-    }
+    } else if (unrollLoops(graph, order, this.#program)) order = orderOf(graph);
     const live = livenessOf(graph, order, insns, (index, insn) => this.#callUses(index, insn, subprogram));
     const args = main ? 'main' : [1, 2, 3, 4, 5].filter((register) => isLive(live.in[0]!, register));
     const params: ValueType[] = args === 'main' ? [I32] : [I32, ...args.map((): ValueType => I64)];
