@@ -74,7 +74,7 @@ class Server:
         if own < 0:
             return {'ret': own, 'last': 'BTF refused', 'processed': 0}
         loaded = prog_load(request['type'], bytes(code), license=request.get('license', 'GPL').encode(),
-                           log_level=request.get('log', 1), log_size=request.get('log_size', 1 << 20),
+                           log_level=request.get('log', 1), log_size=request.get('log_size', 1 << 25),
                            flags=request.get('flags', 0), attach_type=request.get('attach', 0), btf_fd=own, func_info=info,
                            attach_btf_id=target)
         result = 0 if loaded.ok else loaded.result

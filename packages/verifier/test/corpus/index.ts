@@ -1,0 +1,15 @@
+/** The whole corpus. */
+
+import { bounds } from './bounds.ts';
+import type { Case } from './case-list.ts';
+import { control } from './control.ts';
+import { helpers } from './helpers.ts';
+import { memory } from './memory.ts';
+import { objects } from './objects.ts';
+import { registers } from './registers.ts';
+import { stack } from './stack.ts';
+import { types } from './types.ts';
+
+export const CORPUS: readonly Case[] = [
+  ...registers, ...stack, ...bounds, ...memory, ...helpers, ...objects, ...control, ...types,
+];
