@@ -6,6 +6,7 @@ Request: {"maps": {name: {...}}} sets the maps that later programs name (made wh
 Answer: {"ret", "last" (last line that is no statistics), "processed", "log" where asked}.
 """
 
+import errno
 import json
 import os
 import re
@@ -73,10 +74,14 @@ class Server:
         own = self.btf_fd(request['btf']) if 'btf' in request else 0
         if own < 0:
             return {'ret': own, 'last': 'BTF refused', 'processed': 0}
-        loaded = prog_load(request['type'], bytes(code), license=request.get('license', 'GPL').encode(),
-                           log_level=request.get('log', 1), log_size=request.get('log_size', 1 << 25),
-                           flags=request.get('flags', 0), attach_type=request.get('attach', 0), btf_fd=own, func_info=info,
-                           attach_btf_id=target)
+        def attempt(level):
+            return prog_load(request['type'], bytes(code), license=request.get('license', 'GPL').encode(), log_level=level,
+                             log_size=1 << 22, flags=request.get('flags', 0), attach_type=request.get('attach', 0), btf_fd=own,
+                             func_info=info, attach_btf_id=target)
+
+        loaded = attempt(request.get('log', 1))
+        if loaded.result == -errno.ENOSPC:
+            loaded = attempt(4)  # the trace does not fit: the objection alone
         result = 0 if loaded.ok else loaded.result
         loaded.close()
         lines = [line for line in loaded.log.strip('\n').split('\n') if line]
