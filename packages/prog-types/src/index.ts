@@ -8,6 +8,7 @@ export { lsmOps, netfilterOps, structOpsOps, syscallOps } from './kernel-side.ts
 export type { StructOpsRules } from './kernel-side.ts';
 export { lwtInOps, lwtOutOps, lwtSeg6localOps, lwtXmitOps } from './lwt.ts';
 export { flowDissectorOps, skLookupOps, skMsgOps, skReuseportOps, skSkbOps, socketFilterOps, sockOpsOps } from './socket.ts';
+export { progTypes } from './subsystem.ts';
 export { PROG_TYPE_OPS } from './table.ts';
 export {
   kprobeOps, perfEventOps, rawTracepointOps, rawTracepointWritableOps, tracepointOps, tracingOps,
