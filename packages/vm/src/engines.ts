@@ -1,6 +1,7 @@
 /** The engines that a runtime has unless it is told otherwise; the first is the default. */
 
 import type { Engine } from './engine.ts';
+import { interpreterEngine } from './interpreter/engine.ts';
 import { jitEngine } from './jit/engine.ts';
 
-export const defaultEngines: readonly Engine[] = [jitEngine];
+export const defaultEngines: readonly Engine[] = [jitEngine, interpreterEngine];

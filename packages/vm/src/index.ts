@@ -19,3 +19,5 @@ export { findHashElement, findTrieNode, hashOfMapKey, matchingBits, sameBytes } 
 export { HASH_ELEMENT, hashElementLayout, LOOKUP_FIELDS, TRIE_INTERMEDIATE, TRIE_NODE, trieValueOffset } from './map-lookup/layout.ts';
 export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';
 export { subprogramsOf } from './subprograms.ts';
+export { interpreterEngine, paranoidEngine } from './interpreter/engine.ts';
+export type { Guard } from './interpreter/program.ts';

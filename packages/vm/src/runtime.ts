@@ -119,6 +119,11 @@ export class VmRuntime {
     return this.#programs.get(slot);
   }
 
+  /** For engines in JavaScript: what a tail call into `slot` reaches, as its engine has it. */
+  boundAt(slot: number): BoundProgram | undefined {
+    return this.#programs.get(slot)?.bound;
+  }
+
   /** For engines in JavaScript: runs what a tail call into `slot` reaches, its tail calls counted on. Throws VmTrap where nothing is there. */
   continueAt(slot: number, ctx: number): number {
     const loaded = this.#programs.get(slot);

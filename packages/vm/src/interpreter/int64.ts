@@ -97,3 +97,8 @@ function divide(regs: Int32Array, at: number, bl: number, bh: number, want: numb
   regs[at] = want === QUOTIENT ? ql : rl;
   regs[at + 1] = want === QUOTIENT ? qh : rh;
 }
+
+/** The four bytes in reverse order. */
+export function swap32(value: number): number {
+  return (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);
+}
