@@ -34,9 +34,11 @@ class Server:
             self.btfs[text] = btf_load(bytes.fromhex(text))
         return self.btfs[text]
 
-    def map_fd(self, name):
-        if name not in self.fds:
-            spec = self.specs[name]
+    def map_fd(self, name, user=()):
+        """The map of that name; one of its own for each kind of program where a map remembers the first that used it."""
+        spec = self.specs[name]
+        key = (name, user) if spec['type'] in (3, 14, 16, 25) else name
+        if key not in self.fds:
             inner = self.map_fd(spec['inner']) if 'inner' in spec else 0
             own = self.btf_fd(spec['btf']) if 'btf' in spec else 0
             fd = map_create(spec['type'], spec['key'], spec['value'], spec['max'], flags=spec.get('flags', 0), inner_fd=inner,
@@ -48,19 +50,20 @@ class Server:
                 map_update(fd, struct.pack('<I', index), bytes.fromhex(value))
             if spec.get('freeze'):
                 map_freeze(fd)
-            self.fds[name] = fd
-        return self.fds[name]
+            self.fds[key] = fd
+        return self.fds[key]
 
     def load(self, request):
         code = bytearray.fromhex(request['insns'])
         used = request.get('use', [])
+        user = (request['type'], request.get('attach', 0), request.get('flags', 0))
         at = 0
         while at < len(code):
             if code[at] == 0x18:
                 if (code[at + 1] >> 4) in (1, 2) and struct.unpack_from('<i', code, at + 4)[0] < len(used):
                     index = struct.unpack_from('<i', code, at + 4)[0]
                     if index >= 0:
-                        struct.pack_into('<i', code, at + 4, self.map_fd(used[index]))
+                        struct.pack_into('<i', code, at + 4, self.map_fd(used[index], user))
                 at += 8
             elif code[at] == 0x85 and code[at + 1] >> 4 == 2 and 'kfuncs' in request:
                 name = request['kfuncs'].get(str(at // 8))

@@ -1,4 +1,4 @@
-/** Writes test/oracle/corpus.jsonl anew: asks the live kernel. Only with ORACLE_RECORD set (`pnpm oracle:record`). */
+/** Writes test/oracle/{corpus,prototypes}.jsonl anew: asks the live kernel. Only with ORACLE_RECORD set (`pnpm oracle:record`). */
 
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -14,7 +14,7 @@ test('records the corpus', { timeout: 600_000 }, async (ctx) => {
   if (reason) ctx.skip(reason);
   const live = new LiveKernel();
   const kernel = await live.release;
-  const rows: string[] = [];
+  const rows: Record<'corpus' | 'prototypes', string[]> = { corpus: [], prototypes: [] };
   const seen = new Set<string>();
   for (const item of CORPUS) {
     const key = `${item.rule}: ${item.name}`;
@@ -25,9 +25,11 @@ test('records the corpus', { timeout: 600_000 }, async (ctx) => {
     const { rule, name, ...program } = item;
     const verdict = answer.ret === 0 ? 'accept' : 'reject';
     const errno = answer.ret === 0 ? '' : errnoName(answer.ret);
-    rows.push(JSON.stringify({ rule, name, verdict, errno, last: answer.last, processed: answer.processed, ...program }));
+    rows[rule === 'prototypes' ? 'prototypes' : 'corpus'].push(JSON.stringify({ rule, name, verdict, errno, last: answer.last, processed: answer.processed, ...program }));
   }
   live.close();
-  writeFileSync(new URL('oracle/corpus.jsonl', import.meta.url), [JSON.stringify({ kernel }), ...rows].join('\n') + '\n');
-  expect(rows.length).toBeGreaterThanOrEqual(500);
+  for (const [name, lines] of Object.entries(rows)) {
+    writeFileSync(new URL(`oracle/${name}.jsonl`, import.meta.url), [JSON.stringify({ kernel }), ...lines].join('\n') + '\n');
+  }
+  expect(rows.corpus.length).toBeGreaterThanOrEqual(500);
 });

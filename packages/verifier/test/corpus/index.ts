@@ -6,10 +6,11 @@ import { control } from './control.ts';
 import { helpers } from './helpers.ts';
 import { memory } from './memory.ts';
 import { objects } from './objects.ts';
+import { prototypes } from './prototypes.ts';
 import { registers } from './registers.ts';
 import { stack } from './stack.ts';
 import { types } from './types.ts';
 
 export const CORPUS: readonly Case[] = [
-  ...registers, ...stack, ...bounds, ...memory, ...helpers, ...objects, ...control, ...types,
+  ...registers, ...stack, ...bounds, ...memory, ...helpers, ...objects, ...control, ...types, ...prototypes,
 ];
