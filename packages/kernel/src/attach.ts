@@ -19,6 +19,8 @@ export interface AttachTypeOps {
   detach?(call: BpfCall<9>, prog: BpfProg | undefined): void;
   /** BPF_PROG_QUERY. Results go back through `call.put` and `call.write`. */
   query?(call: BpfCall<16>): void;
+  /** BPF_LINK_CREATE where a map is attached, not a program (struct_ops): asked before any check of a program. */
+  linkCreateFromMap?(call: BpfCall<28>): BpfLink;
   /** BPF_LINK_CREATE; returns the attached link, which the dispatcher gives an fd. EINVAL where omitted. */
   linkCreate?(call: BpfCall<28>, prog: BpfProg): BpfLink;
 }

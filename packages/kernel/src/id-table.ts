@@ -16,12 +16,19 @@ export class IdTable<T extends { id: number }> {
 
   /** Gives the object the next free id after the last one given (`idr_alloc_cyclic`). */
   add(object: T): number {
-    if (this.#byId.size >= INT_MAX - 1) throw new KernelError('ENOSPC', 'no id is left');
-    do this.#last = this.#last === INT_MAX - 1 ? 1 : this.#last + 1;
-    while (this.#byId.has(this.#last));
+    this.#last = this.nextId();
     object.id = this.#last;
     this.#put(this.#last, object);
     return this.#last;
+  }
+
+  /** The id that the next object gets. Throws ENOSPC. */
+  nextId(): number {
+    if (this.#byId.size >= INT_MAX - 1) throw new KernelError('ENOSPC', 'no id is left');
+    let id = this.#last;
+    do id = id === INT_MAX - 1 ? 1 : id + 1;
+    while (this.#byId.has(id));
+    return id;
   }
 
   get(id: number): T | undefined {

@@ -3,11 +3,14 @@
 import { BtfBuilder } from '@libbpf-ts/btf';
 import type { Engine, VmHelper, VmProgram } from '@libbpf-ts/vm';
 import { Arena, VmRuntime } from '@libbpf-ts/vm';
+import { KernelError } from '@libbpf-ts/uapi';
+import type { VerifierRequest, VerifierResult } from '@libbpf-ts/verifier';
 
 import type { AttachTypeOps } from './attach.ts';
 import { AuditLog, type AuditEntry } from './audit.ts';
 import { FileTree } from './bpffs.ts';
 import { BtfObject } from './btf-object.ts';
+import type { BpfCall } from './call.ts';
 import { type Clock, VirtualClock } from './clock.ts';
 import { Fork, type Twinnable } from './fork.ts';
 import { holderText, type Holder } from './holder.ts';
@@ -54,6 +57,8 @@ export interface KernelOptions {
   readonly maximumBytes?: number;
   /** BTF of a real kernel instead of what the subsystems contribute. */
   readonly kernelBtf?: Uint8Array;
+  /** The verifier; `verify` of @libbpf-ts/verifier by default. */
+  readonly verify?: (request: VerifierRequest) => VerifierResult;
   /** Like the sysctl kernel.unprivileged_bpf_disabled: tasks without CAP_BPF may do nothing. True by default. */
   readonly unprivilegedBpfDisabled?: boolean;
 }
@@ -101,6 +106,9 @@ export class Kernel implements Disposable {
   readonly btfContributions: Registry<string, BtfContribution> = new Registry('BTF contribution');
   /** Set by the network subsystem. */
   network: NetworkHooks | undefined;
+
+  /** Attaches to a raw tracepoint, where a subsystem has them: the link, or undefined where there is none of that name. */
+  rawTracepoints: ((call: BpfCall<17>, prog: BpfProg, name: string) => BpfLink | undefined) | undefined;
 
   /** Room in the arena for a key, a next key and a value of the bpf(2) call under way. */
   readonly scratch: Scratch;
@@ -232,6 +240,13 @@ export class Kernel implements Disposable {
   }
 
   // — Objects —
+
+  /** Judges a program. */
+  verify(request: VerifierRequest): VerifierResult {
+    const { verify } = this.options;
+    if (!verify) throw new KernelError('EOPNOTSUPP', 'this kernel was made without a verifier');
+    return verify(request);
+  }
 
   /** The kernel's own BTF, id 1. */
   get kernelBtf(): BtfObject {

@@ -3,6 +3,7 @@
 import type { StructOf } from '@libbpf-ts/uapi';
 import { bpf_link_info } from '@libbpf-ts/uapi';
 
+import type { BpfCall } from './call.ts';
 import type { Fork, Twinnable } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfMap } from './map.ts';
@@ -31,9 +32,11 @@ export interface LinkOps<T = any> {
   updateProg?(link: BpfLink<T>, prog: BpfProg, oldProg: BpfProg | undefined, flags: number): void;
   updateMap?(link: BpfLink<T>, map: BpfMap, oldMap: BpfMap | undefined): void;
   /** The type's own member of `struct bpf_link_info`. */
-  fillInfo?(link: BpfLink<T>): BpfLinkInfo;
+  fillInfo?(link: BpfLink<T>, call: BpfCall<15>): BpfLinkInfo;
   /** Further lines for fdinfo, each ended by a newline. */
   fdInfo?(link: BpfLink<T>): string;
+  /** BPF_TASK_FD_QUERY of an fd of such a link; ENOTSUPP where omitted. */
+  taskFdQuery?(link: BpfLink<T>, call: BpfCall<20>): void;
   /** Reads bytes from an iterator link's file; see BPF_ITER_CREATE. */
   iterate?(link: BpfLink<T>): Uint8Array;
   /** The `data` of the link's twin. */

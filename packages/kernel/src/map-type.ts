@@ -1,12 +1,12 @@
 /** What a map type contributes (`struct bpf_map_ops`). */
 
 import type { Btf } from '@libbpf-ts/btf';
-import type { RawBpfAttr } from '@libbpf-ts/uapi';
+import { KernelError, type RawBpfAttr } from '@libbpf-ts/uapi';
 
 import type { BpfCall } from './call.ts';
 import type { Fork } from './fork.ts';
 import type { Kernel } from './kernel.ts';
-import type { BpfMap } from './map.ts';
+import type { BpfMap, MapTemplate } from './map.ts';
 import type { Task } from './task.ts';
 
 export type MapCreateAttr = RawBpfAttr<0>;
@@ -66,10 +66,13 @@ export interface MapTypeOps<T = any> {
   forEach?(map: BpfMap<T>, visit: (key: number, value: number) => boolean | void): number;
   /** `map_direct_value_addr`: address of byte `off` of the only value; undefined where `off` is outside. */
   valueAddress?(map: BpfMap<T>, off: number): number | undefined;
-  /** `map_check_btf`: key and value types, as types of `btf`. Throws. Where omitted a map with BTF is ENOTSUPP (`map_check_no_btf`). */
+  /**
+   * `map_check_btf`: key (0: none given) and value types, as types of `btf`; their sizes are checked already. Throws. Where omitted any types
+   * of the right sizes will do, but the key's must be given. `mapCheckNoBtf` refuses BTF altogether (ENOTSUPP).
+   */
   checkBtf?(map: BpfMap<T>, btf: Btf, keyTypeId: number, valueTypeId: number): void;
   /** `map_meta_equal`: may `map` stand where `template` was given? Type, key, value and flags compared where omitted. */
-  metaEqual?(template: BpfMap<T>, map: BpfMap<T>): boolean;
+  metaEqual?(template: MapTemplate, map: BpfMap<T>): boolean;
   /** False where a map of this type can't be the inner map of another (`map_meta_equal` missing in the kernel). */
   readonly canBeInner?: boolean;
   /** `map_release_uref`: the last fd and pin are gone (prog_array then forgets its programs). */
@@ -78,4 +81,19 @@ export interface MapTypeOps<T = any> {
   memUsage?(map: BpfMap<T>): number;
   /** Further lines for fdinfo. */
   fdInfo?(map: BpfMap<T>): string;
+}
+
+/** `map_check_no_btf`: for types whose elements nobody can describe. */
+export function mapCheckNoBtf(): never {
+  throw new KernelError('ENOTSUPP', 'maps of this type take no BTF', 'btf_value_type_id');
+}
+
+/** `bpf_map_meta_equal`. */
+export function mapMetaEqual(template: MapTemplate, map: BpfMap): boolean {
+  return template.type === map.type && template.keySize === map.keySize && template.valueSize === map.valueSize
+    && template.flags === map.flags && sameRecord(template, map);
+}
+
+function sameRecord({ record: a }: MapTemplate, { record: b }: BpfMap): boolean {
+  return a.length === b.length && a.every((field, index) => field.type === b[index]!.type && field.offset === b[index]!.offset);
 }

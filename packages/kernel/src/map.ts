@@ -22,6 +22,19 @@ export interface MapAttributes {
   readonly numaNode: number;
 }
 
+/** The pattern of inner maps (`inner_map_meta`): a description, not a map. */
+export interface MapTemplate {
+  readonly ops: MapTypeOps;
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly record: readonly BtfField[];
+  readonly btf: BtfObject | undefined;
+  readonly btfValueTypeId: number;
+}
+
 export class BpfMap<T = any> extends KernelObject implements Twinnable {
   readonly kind = 'map' as const;
   readonly attributes: MapAttributes;
@@ -33,14 +46,15 @@ export class BpfMap<T = any> extends KernelObject implements Twinnable {
   flags: number;
   /** BPF_MAP_FREEZE was called: bpf(2) writes no more. */
   frozen = false;
+  /** Writable mappings (mmap) of user space: while there are any the map can't be frozen. */
+  writers = 0;
   btf: BtfObject | undefined;
   btfKeyTypeId = 0;
   btfValueTypeId = 0;
   btfVmlinuxValueTypeId = 0;
   /** Managed fields of the value: spin locks, timers, kptrs. */
   record: readonly BtfField[] = [];
-  /** Template of a map in map; the map holds it under its own name. */
-  inner: BpfMap | undefined;
+  #inner: MapTemplate | undefined;
   /** What programs a prog_array (and others that hold programs) admits: that of the first program (`map->owner`). Owned by the type. */
   owner: { readonly type: number; readonly jited: boolean; readonly xdpHasFrags: boolean } | undefined;
   #ops: MapTypeOps<T> | undefined;
@@ -62,6 +76,8 @@ export class BpfMap<T = any> extends KernelObject implements Twinnable {
     const { arena } = kernel;
     const address = arena.allocate(ops.headerSize ?? MAP_HEADER_SIZE, 64);
     const map = new BpfMap<T>(kernel, attributes, attr.map_flags, address);
+    // The id that it will get when it is complete: what it holds meanwhile is held under it.
+    map.id = kernel.maps.nextId();
     map.#ops = ops;
     map.setHeader('map_type', attr.map_type);
     map.setHeader('key_size', attr.key_size);
@@ -127,7 +143,7 @@ export class BpfMap<T = any> extends KernelObject implements Twinnable {
       id: this.id, address: this.address, map_type: attributes.type, key_size: attributes.keySize, value_size: attributes.valueSize,
       max_entries: attributes.maxEntries, map_flags: this.flags, name: attributes.name,
       ...(this.record.length > 0 ? { record: this.record } : {}),
-      ...(this.inner ? { inner: this.inner.verifierView() } : {}),
+      ...(this.inner ? { inner: innerView(this.inner) } : {}),
       ...(ops.valueAddress ? { valueAddress: (off: number) => this.valueAddress(off) } : {}),
       ...(this.isReadOnly ? { frozenValue: (off: number, size: number) => frozenValue(kernel, this, off, size) } : {}),
       ...(this.btf ? { btf: this.btf.verifierView, btf_value_type_id: this.btfValueTypeId } : {}),
@@ -153,17 +169,37 @@ export class BpfMap<T = any> extends KernelObject implements Twinnable {
     return address;
   }
 
+  /** Keeps the BTF of its key and value alive. */
+  holdBtf(btf: BtfObject): void {
+    btf.acquire({ kind: 'map', id: this.id, key: '' });
+    this.btf = btf;
+  }
+
+  /**
+   * For a map in map: what its inner maps must be like. Set it once, while the map is allocated, to the map that serves as the pattern:
+   * a description is kept, not the map, and only the pattern's BTF is held (`bpf_map_meta_alloc`).
+   */
+  get inner(): MapTemplate | undefined {
+    return this.#inner;
+  }
+  set inner(pattern: MapTemplate) {
+    const { ops, type, keySize, valueSize, maxEntries, flags, record, btf, btfValueTypeId } = pattern;
+    btf?.acquire({ kind: 'map', id: this.id, key: 'inner map' });
+    this.#inner = { ops, type, keySize, valueSize, maxEntries, flags, record, btf, btfValueTypeId };
+  }
+
   makeTwin(fork: Fork): BpfMap<T> {
     const twin = new BpfMap<T>(fork.kernel, this.attributes, this.flags, this.address);
     fork.bind(this, twin);
     twin.copyHolds(this);
     twin.frozen = this.frozen;
+    twin.writers = this.writers;
     twin.btf = fork.twinOf(this.btf);
     twin.btfKeyTypeId = this.btfKeyTypeId;
     twin.btfValueTypeId = this.btfValueTypeId;
     twin.btfVmlinuxValueTypeId = this.btfVmlinuxValueTypeId;
     twin.record = this.record;
-    twin.inner = fork.twinOf(this.inner);
+    twin.#inner = this.#inner && { ...this.#inner, btf: fork.twinOf(this.#inner.btf) };
     twin.owner = this.owner;
     fork.kernel.mapsByAddress.set(twin.address, twin);
     twin.data = this.ops.clone(this.data, fork, this);
@@ -179,10 +215,18 @@ export class BpfMap<T = any> extends KernelObject implements Twinnable {
       this.ops.free(this);
       this.kernel.mapsByAddress.delete(this.address);
       this.kernel.arena.free(this.address);
-      this.inner?.release({ kind: 'map', id: this.id, key: '' });
+      this.inner?.btf?.release({ kind: 'map', id: this.id, key: 'inner map' });
       this.btf?.release({ kind: 'map', id: this.id, key: '' });
     });
   }
+}
+
+function innerView({ type, keySize, valueSize, maxEntries, flags, record, btf, btfValueTypeId }: MapTemplate): VerifierMap {
+  return {
+    id: 0, address: 0, map_type: type, key_size: keySize, value_size: valueSize, max_entries: maxEntries, map_flags: flags, name: '',
+    ...(record.length > 0 ? { record } : {}),
+    ...(btf ? { btf: btf.verifierView, btf_value_type_id: btfValueTypeId } : {}),
+  };
 }
 
 function frozenValue(kernel: Kernel, map: BpfMap, off: number, size: number): { readonly low: number; readonly high: number } | undefined {

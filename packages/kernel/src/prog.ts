@@ -2,7 +2,8 @@
 
 import type { BpfInsn } from '@libbpf-ts/isa';
 import type { VerifierSuccess } from '@libbpf-ts/verifier';
-import type { LoadedProgram } from '@libbpf-ts/vm';
+import { KernelError } from '@libbpf-ts/uapi';
+import { defaultEngines, type LoadedProgram, type VmProgram } from '@libbpf-ts/vm';
 
 import type { BtfObject } from './btf-object.ts';
 import type { Fork, Twinnable } from './fork.ts';
@@ -23,6 +24,8 @@ export interface ProgAttributes {
   readonly gplCompatible: boolean;
   /** As they were loaded: BPF_OBJ_GET_INFO_BY_FD gives these as `xlated_prog_insns`, since nothing is ever rewritten. */
   readonly insns: readonly BpfInsn[];
+  /** The same as bytes. */
+  readonly bytes: Uint8Array;
   /** 8 bytes; see tag.ts. */
   readonly tag: Uint8Array;
   readonly uid: number;
@@ -78,9 +81,12 @@ export class BpfProg extends KernelObject implements Twinnable {
     return (this.#loaded ??= this.kernel.runtime.programAt(this.#slot)!);
   }
 
-  /** Translates it and puts it into its slots. Maps must be held already. Throws VmError. */
+  /**
+   * Translates it and puts it into its slots. Maps must be held already. What is too large for the engine goes to the next one. Throws
+   * ENOTSUPP where none can run it.
+   */
   place(engine: string | undefined): void {
-    this.#loaded = this.kernel.runtime.load(buildImage(this.kernel, this), engine === undefined ? {} : { engine });
+    this.#loaded = loadImage(this.kernel, buildImage(this.kernel, this), engine);
     this.#slot = this.#loaded.slot;
     this.kernel.progsBySlot.set(this.#slot, this);
     this.kernel.stats.track(this);
@@ -125,4 +131,18 @@ export class BpfProg extends KernelObject implements Twinnable {
       this.attachProg?.release(holder);
     });
   }
+}
+
+function loadImage(kernel: Kernel, image: VmProgram, engine: string | undefined): LoadedProgram {
+  const names = [engine, ...(kernel.options.engines ?? defaultEngines).map(({ name }) => name).filter((name) => name !== engine)];
+  let refusal: unknown;
+  for (const name of engine === undefined ? names.slice(1) : names) {
+    try {
+      return kernel.runtime.load(image, name === undefined ? {} : { engine: name });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'VM_ERROR') throw error;
+      refusal ??= error;
+    }
+  }
+  throw new KernelError('ENOTSUPP', `no engine can run it: ${(refusal as Error).message}`, 'insns');
 }

@@ -2,8 +2,9 @@
 
 import { bpfTyped, ERRNO, isKernelError, KernelError, type BpfAttr, type BpfCmdNumber, type Syscalls, type UserMemory } from '@libbpf-ts/uapi';
 
-import { dispatch } from './bpf/dispatch.ts';
+import { dispatch, mayCall } from './bpf/dispatch.ts';
 import { fdInfoText } from './bpf/fd-info.ts';
+import { elemTyped, TypedUser } from './bpf/map-elem-forms.ts';
 import { Dir } from './bpffs.ts';
 import type { BtfObject } from './btf-object.ts';
 import { FdTable } from './fd-table.ts';
@@ -55,6 +56,8 @@ export class Task implements Syscalls, Twinnable, Disposable {
   #exited = false;
   /** The refusal of the last bpf(2) call in words; undefined where it succeeded. For the TypeScript side: errno says less. */
   lastError: KernelError | undefined;
+  /** For the typed form of element commands. */
+  readonly typedUser: TypedUser = new TypedUser();
   readonly #state: Map<StateKey<unknown>, { value: unknown; readonly ops: TaskStateOps<any> }> = new Map();
 
   /** Use `kernel.task(name)`. */
@@ -75,6 +78,10 @@ export class Task implements Syscalls, Twinnable, Disposable {
   // — Syscalls —
 
   bpf<C extends BpfCmdNumber>(cmd: C, attr: BpfAttr<C>): number {
+    if (cmd === 1 || cmd === 2 || cmd === 3 || cmd === 4) {
+      const result = this.#element(cmd, attr as BpfAttr<1>);
+      if (result !== undefined) return result;
+    }
     return bpfTyped(this.#raw, cmd, attr);
   }
 
@@ -256,6 +263,18 @@ export class Task implements Syscalls, Twinnable, Disposable {
     if (file === undefined) throw new KernelError('EBADF', `fd ${fd} is not open`, argument);
     if (file.object?.kind !== kind) throw new KernelError('EINVAL', `fd ${fd} is not ${what}`, argument);
     return file.object;
+  }
+
+  /** The way of element commands that takes no copies; see elemTyped. */
+  #element(cmd: 1 | 2 | 3 | 4, attr: BpfAttr<1>): number | undefined {
+    if (!mayCall(this)) return undefined;
+    try {
+      return elemTyped(this, cmd, attr);
+    } catch (error) {
+      if (!isKernelError(error)) throw error;
+      this.lastError = error;
+      return -error.errno;
+    }
   }
 
   #answer(act: () => number | void): number {

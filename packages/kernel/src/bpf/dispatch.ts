@@ -1,6 +1,6 @@
 /** bpf(2): which function answers which command. Mirrors __sys_bpf of kernel/bpf/syscall.c. */
 
-import { BPF_ATTR_SIZE, ERRNO, isKernelError, KernelError, type BpfCmdNumber, type UserMemory } from '@libbpf-ts/uapi';
+import { BPF_ATTR_SIZE, isKernelError, KernelError, type BpfCmdNumber, type UserMemory } from '@libbpf-ts/uapi';
 
 import { BpfCall } from '../call.ts';
 import type { Task } from '../task.ts';
@@ -30,7 +30,8 @@ export function dispatch(task: Task, cmd: number, attr: Uint8Array, size: number
   }
 }
 
-function mayCall(task: Task): boolean {
+/** `sysctl_unprivileged_bpf_disabled` with neither CAP_BPF nor CAP_SYS_ADMIN: EPERM for every command. */
+export function mayCall(task: Task): boolean {
   const { bpf, sysAdmin } = task.capabilities;
   return bpf || sysAdmin || task.kernel.options.unprivilegedBpfDisabled === false;
 }
@@ -43,6 +44,3 @@ function checkTail(attr: Uint8Array, size: number): void {
     if (attr[at] !== 0) throw new KernelError('E2BIG', `byte ${at} of the attr is not zero, and no field of this kernel`, 'attr');
   }
 }
-
-/** For those who answer with a number. */
-export const EBADF: number = -ERRNO.EBADF;
