@@ -1,5 +1,6 @@
 /** Everything public of `@libbpf-ts/verifier`, spelt out. */
 
+export { adaptBtf } from './adapt-btf.ts';
 export type { Diagnostic, SourceLine, StoryStep } from './diagnostics.ts';
 export type { CtxAccess, CtxArgInfo, ProgFacts, RegTypeName, ReturnRange, VerifierOps } from './ops.ts';
 export type {
@@ -7,3 +8,5 @@ export type {
   RetBaseType, RetType, TraceEvent, TypeFlag, VerifiedCall, VerifiedSubprogram, VerifierBtf, VerifierCapabilities,
   VerifierFailure, VerifierMap, VerifierRequest, VerifierResult, VerifierStats, VerifierSuccess,
 } from './types.ts';
+export { Verifier, verify, verifyAsync } from './verifier.ts';
+export type { VerifierProgress, VerifyAsyncOptions } from './verifier.ts';

@@ -1,0 +1,196 @@
+/** Loads through pointers to kernel types: the type at the offset decides what the load gives (`btf_struct_access`). */
+
+import type { Env } from './env.ts';
+import type { Access } from './memory.ts';
+import { markPointer, type Reg } from './register.ts';
+import * as T from './regtype.ts';
+import { isConstOffset, tnumText } from './stack.ts';
+import type { BtfTypeView, VerifierBtf } from './types.ts';
+
+/** A type without typedefs, qualifiers and type tags. */
+export function skipModifiers(btf: VerifierBtf, id: number): { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] } {
+  const tags: string[] = [];
+  let type = btf.type(id);
+  while (type && MODIFIERS.has(type.kind)) {
+    if (type.kind === 'TYPE_TAG') tags.push(type.name);
+    id = type.type;
+    type = btf.type(id);
+  }
+  return { id, type, tags };
+}
+
+const MODIFIERS: ReadonlySet<string> = new Set(['TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'TYPE_TAG']);
+
+export function writeBtfPointer(env: Env, reg: Reg, access: Access, off: number): never | void {
+  const name = reg.btf?.type(reg.btfId)?.name ?? '';
+  checkPreconditions(env, reg, access, off, name);
+  if (env.ops.btfStructAccess?.(name, off, access.size)) return;
+  if (reg.type & T.MEM_ALLOC) env.unsupported('stores into objects of bpf_obj_new');
+  env.refuse('EACCES', 'only read is supported');
+}
+
+function checkPreconditions(env: Env, reg: Reg, access: Access, off: number, name: string): void {
+  const { regno } = access;
+  if (!env.allowPtrLeaks) env.refuse('EPERM', `'struct ${name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN`);
+  if (!env.facts.gplCompatible && reg.btf?.kernel) {
+    env.refuse('EINVAL', "Cannot access kernel 'struct " + name + "' from non-GPL compatible program");
+  }
+  if (off < 0) env.refuse('EACCES', `R${regno} is ptr_${name} invalid negative access: off=${off}`);
+  if (!isConstOffset(reg) || (reg.vh | reg.vl) !== 0) {
+    env.refuse('EACCES', `R${regno} is ptr_${name} invalid variable offset: off=${off}, var_off=${tnumText(reg)}`);
+  }
+  if (reg.type & T.MEM_USER) {
+    env.refuse('EACCES', `R${regno} is ptr_${name} access user memory: off=${off}`);
+  }
+  if (reg.type & T.MEM_PERCPU) {
+    env.refuse('EACCES', `R${regno} is ptr_${name} access percpu memory: off=${off}`);
+  }
+}
+
+export function readBtfPointer(env: Env, reg: Reg, access: Access, off: number): void {
+  const name = reg.btf?.type(reg.btfId)?.name ?? '';
+  checkPreconditions(env, reg, access, off, name);
+  if (!reg.btf) return env.unsupported('a kernel pointer without a type');
+  if (!(reg.type & (T.PTR_TRUSTED | T.MEM_RCU)) || reg.type & T.PTR_UNTRUSTED) env.probeLoads.add(env.insnIdx);
+  walkStruct(env, reg.btf, reg.btfId, off, access.size, access.value, reg.type, access.regno);
+}
+
+/** What lies at an offset of a struct. */
+interface Found {
+  readonly scalar: boolean;
+  /** Pointer to this struct. */
+  readonly target: number;
+  readonly tags: readonly string[];
+  readonly fieldName: string;
+}
+
+/** Loads `size` bytes at `off` of a struct into register `value`. */
+export function walkStruct(
+  env: Env, btf: VerifierBtf, structId: number, off: number, size: number, value: number, fromType: number, regno: number,
+): void {
+  const found = findAt(env, btf, structId, off, size, fromType);
+  if (value < 0) return;
+  const reg = env.reg(value);
+  if (found.scalar) return env.markUnknown(reg);
+  markPointer(reg, T.PTR_TO_BTF_ID | pointerFlags(env, btf, structId, fromType, found, regno));
+  reg.btf = btf;
+  reg.btfId = found.target;
+  if (T.mayBeNull(reg.type)) reg.id = env.nextId();
+}
+
+/** Fields that stay trusted or RCU-protected when read through a trusted pointer, as the kernel lists them. */
+const RCU_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  task_struct: ['cpus_ptr', 'css_set', 'cgroups', 'real_parent', 'group_leader'],
+  cgroup: ['kn'], css_set: ['dfl_cgrp'],
+};
+const RCU_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  mm_struct: ['exe_file'], sk_buff: ['sk'], request_sock: ['sk'],
+};
+const TRUSTED_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  bpf_iter_meta: ['seq'], bpf_iter__task: ['meta', 'task'], linux_binprm: ['file'], file: ['f_inode'], dentry: ['d_inode'],
+  bpf_iter__bpf_map: ['meta', 'map'],
+};
+const TRUSTED_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = { socket: ['sk'], vm_area_struct: ['vm_mm', 'vm_file'] };
+
+function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: number, found: Found, _regno: number): number {
+  const struct = btf.type(structId)?.name ?? '';
+  const has = (table: Readonly<Record<string, readonly string[]>>): boolean => table[struct]?.includes(found.fieldName) ?? false;
+  let tagBits = 0;
+  if (found.tags.includes('user')) tagBits |= T.MEM_USER;
+  if (found.tags.includes('percpu')) tagBits |= T.MEM_PERCPU;
+  if (found.tags.includes('rcu')) tagBits |= T.MEM_RCU;
+  if (fromType & T.PTR_UNTRUSTED || (fromType & T.PTR_MAYBE_NULL)) return (tagBits & ~T.MEM_RCU) | T.PTR_UNTRUSTED;
+  const trustedBase = (fromType & T.PTR_TRUSTED) !== 0 || (fromType & T.MEM_RCU && rcuHeld(env));
+  if (fromType & T.PTR_TRUSTED && has(TRUSTED_FIELDS)) return tagBits | T.PTR_TRUSTED;
+  if (fromType & T.PTR_TRUSTED && has(TRUSTED_OR_NULL_FIELDS)) return tagBits | T.PTR_TRUSTED | T.PTR_MAYBE_NULL;
+  if (rcuHeld(env) && trustedBase) {
+    if (has(RCU_FIELDS)) return tagBits | T.MEM_RCU;
+    if (tagBits & T.MEM_RCU || has(RCU_OR_NULL_FIELDS)) return tagBits | T.MEM_RCU | T.PTR_MAYBE_NULL;
+    return tagBits & (T.MEM_USER | T.MEM_PERCPU) ? tagBits : tagBits | T.PTR_UNTRUSTED;
+  }
+  return tagBits & ~T.MEM_RCU;
+}
+
+/** Programs that may not sleep run under RCU throughout. */
+export const rcuHeld = (env: Env): boolean => env.cur.activeRcuLocks > 0 || !env.facts.sleepable;
+
+function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size: number, fromType: number): Found {
+  const scalar: Found = { scalar: true, target: 0, tags: [], fieldName: '' };
+  const struct = btf.type(structId);
+  if (!struct) return env.unsupported('a pointer to an unknown type');
+  if (struct.kind !== 'STRUCT' && struct.kind !== 'UNION') env.refuse('EINVAL', `Type '${struct.name}' is not a struct`);
+  const last = struct.members[struct.members.length - 1];
+  if (off + size > struct.size) {
+    // Only a flexible array at the end may be read beyond the struct.
+    const array = last && skipModifiers(btf, last.type).type;
+    if (!(last && array?.kind === 'ARRAY' && array.nelems === 0 && off >= struct.size)) {
+      env.refuse('EACCES', `access beyond struct ${struct.name} at off ${off} size ${size}`);
+    }
+    return scalar;
+  }
+  for (const member of struct.members) {
+    const begin = member.bitOffset >> 3;
+    const view = skipModifiers(btf, member.type);
+    if (!view.type) continue;
+    const bytes = sizeOf(btf, member.type);
+    if (member.bitSize && (member.bitOffset & 7 || member.bitSize & 7)) {
+      if (off + size <= begin) break;
+      if (off >= begin && off < (member.bitOffset + member.bitSize + 7) >> 3) return scalar;
+      continue;
+    }
+    if (off + size <= begin && struct.kind === 'STRUCT') break;
+    if (bytes === 0 || off >= begin + bytes || off + size <= begin) continue;
+    return findInMember(env, btf, struct, member.name, view, off - begin, size, bytes, fromType) ?? scalar;
+  }
+  return env.refuse('EINVAL', `struct ${struct.name} doesn't have field at offset ${off}`);
+}
+
+function findInMember(
+  env: Env, btf: VerifierBtf, struct: BtfTypeView, fieldName: string,
+  view: { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] },
+  off: number, size: number, bytes: number, fromType: number,
+): Found {
+  const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
+  const type = view.type!;
+  if (type.kind === 'STRUCT' || type.kind === 'UNION') {
+    if (off === 0 && size > bytes) return scalar;
+    const inner = findAt(env, btf, view.id, off, size, fromType);
+    // Pointers inside unions may be anything.
+    return type.kind === 'UNION' || struct.kind === 'UNION' ? { ...inner, tags: [...inner.tags] } : inner;
+  }
+  if (type.kind === 'ARRAY') {
+    const element = skipModifiers(btf, type.type);
+    const each = sizeOf(btf, type.type);
+    if (element.type && (element.type.kind === 'STRUCT' || element.type.kind === 'UNION') && each > 0) {
+      return findAt(env, btf, element.id, off % each, size, fromType);
+    }
+    if (element.type?.kind === 'PTR' && each > 0) return pointerAt(env, btf, element.type, off % each, size, fieldName, struct);
+    return scalar;
+  }
+  if (type.kind === 'PTR') return pointerAt(env, btf, type, off, size, fieldName, struct);
+  return scalar;
+}
+
+function pointerAt(
+  env: Env, btf: VerifierBtf, pointer: BtfTypeView, off: number, size: number, fieldName: string, struct: BtfTypeView,
+): Found {
+  const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
+  if (size !== 8 || off !== 0) {
+    env.refuse('EACCES', `cannot access ptr member ${fieldName} with moff ${off} in struct ${struct.name} with off ${off} size ${size}`);
+  }
+  const target = skipModifiers(btf, pointer.type);
+  if (target.type?.kind !== 'STRUCT') return scalar;
+  return { scalar: false, target: target.id, tags: target.tags, fieldName };
+}
+
+/** Bytes of a type; 0 where it has none. */
+export function sizeOf(btf: VerifierBtf, id: number): number {
+  const { type } = skipModifiers(btf, id);
+  switch (type?.kind) {
+    case 'PTR': return 8;
+    case 'ARRAY': return type.nelems * sizeOf(btf, type.type);
+    case 'INT': case 'STRUCT': case 'UNION': case 'ENUM': case 'ENUM64': case 'FLOAT': case 'DATASEC': return type.size;
+    case 'VAR': return sizeOf(btf, type.type);
+    default: return 0;
+  }
+}

@@ -1,0 +1,125 @@
+/** Functions of the program that a helper calls (`push_callback_call`). */
+
+import * as F from '@libbpf-ts/uapi';
+import { pushBranch, pushState } from './branches.ts';
+import type { Env } from './env.ts';
+import type { CallMeta } from './helper-args.ts';
+import { copyReg, markPointer } from './register.ts';
+import * as T from './regtype.ts';
+import { type FuncState, MAX_CALL_FRAMES, newFrame, VerifierState } from './state.ts';
+
+/** How a callback is entered. */
+export interface Callback {
+  readonly name: string;
+  readonly async: boolean;
+  readonly range: { readonly min: number; readonly max: number };
+  /** Sets the arguments of the new frame from those of the call. */
+  readonly enter: (env: Env, caller: FuncState, callee: FuncState) => void;
+}
+
+/** The callback that a helper calls. */
+export function callbackOf(meta: CallMeta): Callback {
+  switch (meta.id) {
+    case F.BPF_FUNC_loop:
+      return { name: 'bpf_loop', async: false, range: { min: 0, max: 1 }, enter: enterLoop };
+    case F.BPF_FUNC_for_each_map_elem:
+      return { name: 'bpf_for_each_map_elem', async: false, range: { min: 0, max: 1 }, enter: enterForEach };
+    case F.BPF_FUNC_timer_set_callback:
+      return { name: 'bpf_timer_set_callback', async: true, range: { min: 0, max: 0 }, enter: enterTimer };
+    case F.BPF_FUNC_user_ringbuf_drain:
+      return { name: 'bpf_user_ringbuf_drain', async: false, range: { min: 0, max: 1 }, enter: enterDrain };
+    default:
+      return { name: 'bpf_find_vma', async: false, range: { min: 0, max: 1 }, enter: enterFindVma };
+  }
+}
+
+function enterLoop(env: Env, caller: FuncState, callee: FuncState): void {
+  env.markUnknown(callee.regs[1]!);
+  copyReg(callee.regs[2]!, caller.regs[3]!);
+}
+
+function enterForEach(_env: Env, caller: FuncState, callee: FuncState): void {
+  const { map, mapUid } = caller.regs[1]!;
+  if (map!.map_type === F.BPF_MAP_TYPE_ARENA) _env.refuse('EINVAL', '');
+  copyReg(callee.regs[1]!, caller.regs[1]!);
+  markPointer(callee.regs[2]!, T.PTR_TO_MAP_KEY);
+  markPointer(callee.regs[3]!, T.PTR_TO_MAP_VALUE);
+  for (const regno of [2, 3]) {
+    callee.regs[regno]!.map = map;
+    callee.regs[regno]!.mapUid = mapUid;
+  }
+  copyReg(callee.regs[4]!, caller.regs[3]!);
+}
+
+function enterTimer(_env: Env, caller: FuncState, callee: FuncState): void {
+  const { map, mapUid } = caller.regs[1]!;
+  markPointer(callee.regs[1]!, T.CONST_PTR_TO_MAP);
+  markPointer(callee.regs[2]!, T.PTR_TO_MAP_KEY);
+  markPointer(callee.regs[3]!, T.PTR_TO_MAP_VALUE);
+  for (const regno of [1, 2, 3]) {
+    callee.regs[regno]!.map = map;
+    callee.regs[regno]!.mapUid = mapUid;
+  }
+}
+
+function enterDrain(_env: Env, caller: FuncState, callee: FuncState): void {
+  markPointer(callee.regs[1]!, T.CONST_PTR_TO_DYNPTR);
+  callee.regs[1]!.dynType = T.DYNPTR_TYPE_LOCAL;
+  callee.regs[1]!.dynFirst = true;
+  callee.regs[1]!.id = _env.nextId();
+  copyReg(callee.regs[2]!, caller.regs[3]!);
+}
+
+function enterFindVma(env: Env, caller: FuncState, callee: FuncState): void {
+  copyReg(callee.regs[1]!, caller.regs[1]!);
+  const id = env.kernelBtf?.find('vm_area_struct', 'STRUCT');
+  if (!id) return env.unsupported('bpf_find_vma without kernel BTF');
+  markPointer(callee.regs[2]!, T.PTR_TO_BTF_ID);
+  callee.regs[2]!.btf = env.kernelBtf;
+  callee.regs[2]!.btfId = id;
+  copyReg(callee.regs[3]!, caller.regs[3]!);
+}
+
+/** Explores the callback as often as it may be called: the path that goes on is the one on which it is not called again. */
+export function pushCallback(env: Env, subprogno: number, callback: Callback): void {
+  const subprog = env.subprogs[subprogno]!;
+  subprog.isCallback = true;
+  if (callback.async) return pushAsync(env, subprogno, callback);
+  const state = pushBranch(env, subprog.start, env.insnIdx);
+  const caller = state.frame;
+  enterCallback(env, state, subprogno, callback);
+  state.callbackUnrollDepth++;
+  caller.callbackDepth++;
+  env.frame.callbackDepth = 0;
+}
+
+function enterCallback(env: Env, state: VerifierState, subprogno: number, callback: Callback): void {
+  const caller = state.frame;
+  if (state.curframe + 1 >= MAX_CALL_FRAMES) env.refuse('E2BIG', `the call stack of ${state.curframe + 2} frames is too deep`);
+  const callee = newFrame(env.insnIdx, state.curframe + 1, subprogno);
+  callback.enter(env, caller, callee);
+  callee.inCallback = true;
+  callee.callbackRange = callback.range;
+  state.frames.push(callee);
+  state.curframe++;
+  markPointer(callee.regs[10]!, T.PTR_TO_STACK);
+  callee.regs[10]!.frameno = callee.frameno;
+}
+
+/** A timer's callback runs later, on a stack of its own: a path that begins there. */
+function pushAsync(env: Env, subprogno: number, callback: Callback): void {
+  const subprog = env.subprogs[subprogno]!;
+  subprog.isAsyncCallback = true;
+  const caller = env.frame;
+  const state = new VerifierState();
+  const callee = newFrame(-1, 0, subprogno);
+  callee.asyncEntryCnt = caller.asyncEntryCnt + 1;
+  callback.enter(env, caller, callee);
+  callee.inAsyncCallback = true;
+  callee.inCallback = true;
+  callee.callbackRange = callback.range;
+  markPointer(callee.regs[10]!, T.PTR_TO_STACK);
+  state.frames = [callee];
+  state.branches = 1;
+  pushState(env, state, subprog.start, env.insnIdx);
+}

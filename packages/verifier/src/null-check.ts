@@ -1,0 +1,52 @@
+/** A pointer that may be NULL, compared to it: on one path it is a pointer, on the other zero (`mark_ptr_or_null_regs`). */
+
+import { BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_XSKMAP } from '@libbpf-ts/uapi';
+import { hasField } from './map-rules.ts';
+import { forgetReference } from './references.ts';
+import type { Reg } from './register.ts';
+import * as T from './regtype.ts';
+import { forEachReg, type VerifierState } from './state.ts';
+
+/** Every register with the id of `regno` becomes NULL or not NULL in this state. */
+export function markNullOrNot(state: VerifierState, regno: number, isNull: boolean): void {
+  const { id, refObjId } = state.frame.regs[regno]!;
+  if (refObjId && refObjId === id && isNull) forgetReference(state, id);
+  forEachReg(state, (reg) => {
+    if (!T.mayBeNull(reg.type) || reg.id !== id) return;
+    if (isNull) {
+      reg.type = T.SCALAR_VALUE;
+      reg.id = 0;
+      reg.refObjId = 0;
+      reg.off = 0;
+      return;
+    }
+    markNotNull(reg);
+    if (!pointsToLock(reg)) reg.id = 0;
+  });
+}
+
+function pointsToLock(reg: Reg): boolean {
+  const base = T.baseType(reg.type);
+  if (base === T.PTR_TO_MAP_VALUE) return reg.map !== undefined && hasField(reg.map, 'BPF_SPIN_LOCK', 'BPF_RES_SPIN_LOCK');
+  return base === T.PTR_TO_BTF_ID && (reg.type & T.MEM_ALLOC) !== 0;
+}
+
+/** What the pointer is once it is known not to be NULL: an inner map, a socket of a map, or what it said. */
+export function markNotNull(reg: Reg): void {
+  if (T.baseType(reg.type) === T.PTR_TO_MAP_VALUE && reg.map) {
+    const { inner, map_type } = reg.map;
+    if (inner) {
+      reg.type = T.CONST_PTR_TO_MAP;
+      reg.map = inner;
+      if (hasField(inner, 'BPF_TIMER', 'BPF_WORKQUEUE', 'BPF_TASK_WORK')) reg.mapUid = reg.id;
+    } else if (map_type === BPF_MAP_TYPE_XSKMAP) {
+      reg.type = T.PTR_TO_XDP_SOCK;
+    } else if (map_type === BPF_MAP_TYPE_SOCKMAP || map_type === BPF_MAP_TYPE_SOCKHASH) {
+      reg.type = T.PTR_TO_SOCKET;
+    } else {
+      reg.type = T.PTR_TO_MAP_VALUE;
+    }
+    return;
+  }
+  reg.type &= ~T.PTR_MAYBE_NULL;
+}

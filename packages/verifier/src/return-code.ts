@@ -1,0 +1,49 @@
+/** What a program, global function or callback may return (`check_return_code`). */
+
+import type { Env } from './env.ts';
+import { signedText, slt } from './int64.ts';
+import { checkSrc } from './operands.ts';
+import type { ReturnRange } from './ops.ts';
+import { markChainPrecision } from './precision.ts';
+import type { Reg } from './register.ts';
+import * as T from './regtype.ts';
+
+export function checkReturnCode(env: Env): void {
+  const frame = env.cur.frames[0]!;
+  const isSubprog = frame.subprogno !== 0;
+  checkSrc(env, 0);
+  const reg = env.reg(0);
+  if (!env.allowPtrLeaks && reg.type !== T.SCALAR_VALUE) env.refuse('EACCES', 'R0 leaks addr as return value');
+  if (frame.inAsyncCallback) return enforce(env, reg, frame.callbackRange!, 'At async callback return');
+  if (isSubprog) {
+    if (reg.type !== T.SCALAR_VALUE) {
+      env.refuse('EINVAL', `At subprogram exit the register R0 is not a scalar value (${T.typeText(reg.type)})`);
+    }
+    return;
+  }
+  const range = env.ops.returnRange?.(env.facts);
+  if (range) enforce(env, reg, range, 'At program exit');
+}
+
+function enforce(env: Env, reg: Reg, range: ReturnRange, where: string): void {
+  if (reg.type !== T.SCALAR_VALUE) {
+    env.refuse('EINVAL', `${where} the register R0 is not a known value (${T.typeText(reg.type)})`);
+  }
+  markChainPrecision(env, 0);
+  checkRange(env, reg, range, where, range.return32 === true);
+}
+
+/** Refuses with the bounds that the register has. */
+export function checkRange(env: Env, reg: Reg, range: ReturnRange, where: string, low: boolean): void {
+  const within = low
+    ? reg.s32min >= range.min && reg.s32max <= range.max
+    : !slt(reg.sminh, reg.sminl, range.min >> 31, range.min | 0) && !slt(range.max >> 31, range.max | 0, reg.smaxh, reg.smaxl);
+  if (within) return;
+  let text = `${where} the register R0 has`;
+  const hasMin = reg.sminh !== -0x80000000 || reg.sminl !== 0;
+  const hasMax = reg.smaxh !== 0x7fffffff || reg.smaxl !== -1;
+  if (hasMin) text += ` smin=${signedText(reg.sminh, reg.sminl)}`;
+  if (hasMax) text += ` smax=${signedText(reg.smaxh, reg.smaxl)}`;
+  if (!hasMin && !hasMax) text += ' unknown scalar value';
+  env.refuse('EINVAL', `${text} should have been in [${range.min}, ${range.max}]`);
+}

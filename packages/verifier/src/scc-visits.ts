@@ -1,0 +1,84 @@
+/**
+ * Visits of loops. While a loop is explored, a state inside it may be matched by a later one before everything that follows is known;
+ * such back edges are kept, and when the loop is left the marks of precision travel along them until nothing changes.
+ */
+
+import type { Env } from './env.ts';
+import { propagatePrecision } from './precision.ts';
+import type { VerifierState } from './state.ts';
+
+interface Visit {
+  entry: VerifierState | undefined;
+  backedges: VerifierState[];
+}
+
+const MAX_BACKEDGE_ROUNDS = 64;
+
+export class SccTracker {
+  readonly #env: Env;
+  readonly #visits: Map<string, Visit> = new Map();
+  readonly #any: boolean;
+
+  constructor(env: Env) {
+    this.#env = env;
+    this.#any = env.scc.some((scc) => scc !== 0);
+  }
+
+  /** Call sites that lead to the outermost loop of a state, and the loop; undefined where it is in none. */
+  #key(state: VerifierState): string | undefined {
+    if (!this.#any) return undefined;
+    let key = '';
+    for (let f = 0; f <= state.curframe; f++) {
+      const insn = f === state.curframe ? state.insnIdx : state.frames[f + 1]!.callsite;
+      const scc = this.#env.scc[insn]!;
+      if (scc) return `${key}|${scc}`;
+      key += `${insn},`;
+    }
+    return undefined;
+  }
+
+  enter(state: VerifierState): void {
+    const key = this.#key(state);
+    if (key === undefined) return;
+    let visit = this.#visits.get(key);
+    if (!visit) {
+      visit = { entry: undefined, backedges: [] };
+      this.#visits.set(key, visit);
+    }
+    visit.entry ??= state;
+  }
+
+  /** Every path from `state` is explored; where it entered a loop, settles the loop's back edges. */
+  exit(state: VerifierState): void {
+    const key = this.#key(state);
+    const visit = key === undefined ? undefined : this.#visits.get(key);
+    if (!visit || visit.entry !== state) return;
+    visit.entry = undefined;
+    this.#settle(visit);
+  }
+
+  addBackedge(matched: VerifierState, copy: VerifierState): void {
+    const key = this.#key(matched);
+    const visit = key === undefined ? undefined : this.#visits.get(key);
+    if (!visit) throw new Error('a loop was closed that was never entered');
+    visit.backedges.unshift(copy);
+  }
+
+  /** Marks of this state may still come from back edges. */
+  isIncomplete(state: VerifierState): boolean {
+    const key = this.#key(state);
+    const visit = key === undefined ? undefined : this.#visits.get(key);
+    return visit !== undefined && visit.backedges.length > 0;
+  }
+
+  #settle(visit: Visit): void {
+    for (let round = 0; ; round++) {
+      let changed = false;
+      for (const state of visit.backedges) {
+        if (propagatePrecision(this.#env, state.equalState!, state, round >= MAX_BACKEDGE_ROUNDS)) changed = true;
+      }
+      if (!changed || round > MAX_BACKEDGE_ROUNDS) break;
+    }
+    visit.backedges = [];
+  }
+}

@@ -1,0 +1,235 @@
+/** The verifier as callers see it: at once, step by step, or yielding (`bpf_check`). */
+
+import { BPF_MAXINSNS, type ErrnoName } from '@libbpf-ts/uapi';
+import { checkCfg } from './cfg.ts';
+import { diagnose } from './diagnose.ts';
+import { Env, Refusal } from './env.ts';
+import { Exploration } from './explore.ts';
+import { readFunctionInfo } from './global-functions.ts';
+import { computeLiveRegisters } from './live-registers.ts';
+import { BPF_LOG_STATS, fitLog } from './log.ts';
+import { resolvePseudoLoads } from './pseudo-loads.ts';
+import { SccTracker } from './scc-visits.ts';
+import { computeSccs } from './scc.ts';
+import { checkStackDepth } from './stack-depth.ts';
+import { checkSubprograms, findSubprograms } from './subprograms.ts';
+import type {
+  VerifiedCall, VerifiedSubprogram, VerifierFailure, VerifierRequest, VerifierResult, VerifierStats, VerifierSuccess,
+} from './types.ts';
+
+/** How far a verification is. */
+export interface VerifierProgress {
+  readonly processed: number;
+  readonly pending: number;
+}
+
+/** A verification that can be done in pieces. */
+export class Verifier {
+  readonly #env: Env;
+  #exploration: Exploration | undefined = undefined;
+  #result: VerifierResult | undefined = undefined;
+  #prepared = false;
+  #microseconds = 0;
+
+  constructor(request: VerifierRequest) {
+    this.#env = new Env(request);
+  }
+
+  get progress(): VerifierProgress {
+    return { processed: this.#env.insnProcessed, pending: this.#env.pending.length };
+  }
+
+  /** The outcome, once there is one. */
+  get result(): VerifierResult | undefined {
+    return this.#result;
+  }
+
+  /** Examines up to `budget` instructions. Returns the outcome when there is one. */
+  step(budget: number): VerifierResult | undefined {
+    if (this.#result) return this.#result;
+    const begin = performance.now();
+    try {
+      if (!this.#prepared) {
+        prepare(this.#env);
+        this.#prepared = true;
+      }
+      const done = this.#advance(budget);
+      this.#microseconds += (performance.now() - begin) * 1000;
+      if (done) this.#result = succeed(this.#env, Math.round(this.#microseconds));
+    } catch (error) {
+      this.#microseconds += (performance.now() - begin) * 1000;
+      this.#result = fail(this.#env, error, Math.round(this.#microseconds));
+    }
+    return this.#result;
+  }
+
+  #advance(budget: number): boolean {
+    const env = this.#env;
+    this.#exploration ??= new Exploration(env, 0);
+    const before = env.insnProcessed;
+    for (;;) {
+      const left = budget - (env.insnProcessed - before);
+      if (left <= 0 || !this.#exploration.run(left)) return false;
+      const next = env.subprogs.findIndex((subprog) => subprog.isGlobal && subprog.called && !subprog.verified);
+      this.#closeGlobal();
+      if (next < 0) {
+        checkStackDepth(env);
+        return true;
+      }
+      const subprog = env.subprogs[next]!;
+      subprog.verified = true;
+      if (env.log.on) env.log.write(`Validating ${subprog.name}() func#${next}...\n`);
+      this.#exploration = new Exploration(env, next);
+      this.#global = next;
+    }
+  }
+
+  #global = 0;
+
+  #closeGlobal(): void {
+    const env = this.#env;
+    if (this.#global === 0 || !env.log.on) return;
+    env.log.write(`Func#${this.#global} ('${env.subprogs[this.#global]!.name}') is safe for any args that match its prototype\n`);
+  }
+}
+
+function prepare(env: Env): void {
+  const count = env.insns.length;
+  if (count === 0 || count > (env.bpfCapable ? 1_000_000 : BPF_MAXINSNS)) env.refuse('E2BIG', '');
+  findSubprograms(env);
+  checkSubprograms(env);
+  readFunctionInfo(env);
+  resolvePseudoLoads(env);
+  checkCfg(env);
+  const objection = env.ops.checkAttach?.(env.facts);
+  if (objection) env.refuse(objection.errno, objection.message ?? '');
+  computeSccs(env);
+  env.sccs = new SccTracker(env);
+  computeLiveRegisters(env);
+}
+
+function statsOf(env: Env): VerifierStats {
+  let live = 0;
+  for (let i = 0; i < env.insns.length; i++) if (env.seen[i]) live += env.insns[i]!.code === 0x18 ? 2 : 1;
+  return {
+    processed: env.insnProcessed, maxStatesPerInsn: env.maxStatesPerInsn, totalStates: env.totalStates,
+    peakStates: env.peakStates, longestMarkRead: 0, liveInsns: live,
+  };
+}
+
+function writeStats(env: Env, microseconds: number): void {
+  const { log } = env;
+  if (log.level & BPF_LOG_STATS) {
+    log.write(`verification time ${microseconds} usec\nstack depth ${env.subprogs.map((s) => s.stackDepth).join('+')}\n`);
+  }
+  log.write(
+    `processed ${env.insnProcessed} insns (limit 1000000) max_states_per_insn ${env.maxStatesPerInsn} ` +
+      `total_states ${env.totalStates} peak_states ${env.peakStates} mark_read 0\n`,
+  );
+}
+
+/** Log and its true size; the errno where it does not fit. */
+function closeLog(env: Env): { readonly log: string; readonly log_true_size: number; readonly truncated: boolean } {
+  const { log_size } = env.request;
+  const { text, level } = env.log;
+  const { log, truncated } = fitLog(text, level ? log_size : undefined, level);
+  return { log, log_true_size: level ? text.length + 1 : 0, truncated };
+}
+
+function succeed(env: Env, microseconds: number): VerifierResult {
+  writeStats(env, microseconds);
+  const { log, log_true_size, truncated } = closeLog(env);
+  if (truncated) return failure(env, 'ENOSPC', log, log_true_size, '');
+  const constants = new Map<number, bigint>();
+  const functions = new Map<number, number>();
+  for (const [insn, load] of env.pseudoLoads) {
+    if (load.kind === 'func') functions.set(insn, env.subprogOf[insn + env.insns[insn]!.imm + 1]!);
+    else constants.set(insn, load.address);
+  }
+  const result: VerifierSuccess = {
+    ok: true, log, log_true_size, stats: statsOf(env), trace: env.trace, constants, functions, calls: callTable(env),
+    dead: deadTable(env), probeLoads: env.probeLoads, usedMaps: env.usedMaps, privateStack: env.privateStack,
+    subprograms: env.subprogs.map((subprog, number) => describe(env, number, functions)),
+  };
+  return result;
+}
+
+function callTable(env: Env): Map<number, VerifiedCall> {
+  const calls = new Map<number, VerifiedCall>();
+  for (const [insn, call] of env.calls) {
+    const map = env.callMaps.get(insn);
+    calls.set(insn, call.kind === 'helper' && map ? { ...call, map } : call);
+  }
+  return calls;
+}
+
+function deadTable(env: Env): Uint8Array {
+  const dead = new Uint8Array(env.insns.length);
+  for (let i = 0; i < env.insns.length; i++) {
+    dead[i] = env.seen[i] ? 0 : 1;
+    if (env.insns[i]!.code === 0x18 && i + 1 < dead.length) {
+      dead[i + 1] = dead[i]!;
+      i++;
+    }
+  }
+  return dead;
+}
+
+function describe(env: Env, number: number, functions: ReadonlyMap<number, number>): VerifiedSubprogram {
+  const subprog = env.subprogs[number]!;
+  return {
+    start: subprog.start, end: subprog.end, name: subprog.name || (number === 0 ? env.request.name : `func#${number}`),
+    stackDepth: (subprog.stackDepth + 7) & ~7, addressTaken: [...functions.values()].includes(number),
+    isGlobal: subprog.isGlobal, hasTailCall: subprog.hasTailCall,
+  };
+}
+
+function fail(env: Env, error: unknown, microseconds: number): VerifierResult {
+  let errno: ErrnoName = 'EFAULT';
+  let message: string;
+  if (error instanceof Refusal) {
+    errno = error.errno;
+    message = error.message;
+  } else {
+    // A bug of this verifier must not take a program down the wrong way: it is refused.
+    message = `verifier bug: ${error instanceof Error ? error.message : String(error)}`;
+    env.log.reason(message);
+  }
+  if (env.insnProcessed > 0 || env.log.level & BPF_LOG_STATS) writeStats(env, microseconds);
+  const { log, log_true_size, truncated } = closeLog(env);
+  return failure(env, truncated ? 'ENOSPC' : errno, log, log_true_size, message);
+}
+
+function failure(env: Env, errno: ErrnoName, log: string, log_true_size: number, message: string): VerifierFailure {
+  return {
+    ok: false, errno, log, log_true_size, stats: statsOf(env), trace: env.trace,
+    diagnostics: [diagnose(env, message)],
+  };
+}
+
+/** Verifies at once. With `budget`, gives up with EAGAIN after so many instructions. */
+export function verify(request: VerifierRequest, budget: number = Number.POSITIVE_INFINITY): VerifierResult {
+  const verifier = new Verifier(request);
+  const result = verifier.step(budget);
+  if (result) return result;
+  throw new Error(`the budget of ${budget} instructions is used up`);
+}
+
+export interface VerifyAsyncOptions {
+  readonly signal?: AbortSignal;
+  /** Instructions between two yields; 20,000 by default. */
+  readonly slice?: number;
+  readonly onProgress?: (progress: VerifierProgress) => void;
+}
+
+/** Verifies in slices, yielding to the event loop between them. Rejects with the signal's reason when aborted. */
+export async function verifyAsync(request: VerifierRequest, options: VerifyAsyncOptions = {}): Promise<VerifierResult> {
+  const verifier = new Verifier(request);
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const result = verifier.step(options.slice ?? 20_000);
+    options.onProgress?.(verifier.progress);
+    if (result) return result;
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  }
+}
