@@ -121,3 +121,15 @@ def kernel_release():
 
 def map_freeze(fd):
     return bpf(MAP_FREEZE, struct.pack('<I', fd))[0]
+
+
+CAP = {'NET_ADMIN': 12, 'SYS_ADMIN': 21, 'PERFMON': 38, 'BPF': 39}
+
+
+def keep_capabilities(names):
+    """Drops every capability but these from this process, for good."""
+    mask = sum(1 << CAP[name] for name in names)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)(mask & 0xffffffff, mask & 0xffffffff, 0, mask >> 32, mask >> 32, 0)
+    if _libc.capset(header, data):
+        raise OSError(ctypes.get_errno(), 'capset')

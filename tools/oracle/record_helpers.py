@@ -1,16 +1,13 @@
 """Which helper may be called by which program type: asked of the live kernel, one load a (variant, helper, licence, capabilities)."""
 
-import ctypes
 import json
 import os
 import sys
 
-from bpf import insn, kernel_release, prog_load
+from bpf import insn, keep_capabilities, kernel_release, prog_load
 from variants import variants
 
 HELPERS = 212
-CAP = {'NET_ADMIN': 12, 'SYS_ADMIN': 21, 'PERFMON': 38, 'BPF': 39}
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def answer(variant, helper, licence):
@@ -32,15 +29,6 @@ def answer(variant, helper, licence):
     return 'y' if accepted or '(85) call' in log else 'p'
 
 
-def keep(caps):
-    """Drops every capability but these from this process, for good."""
-    mask = sum(1 << CAP[name] for name in caps)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    data = (ctypes.c_uint32 * 6)(mask & 0xffffffff, mask & 0xffffffff, 0, mask >> 32, mask >> 32, 0)
-    if _libc.capset(header, data):
-        raise OSError(ctypes.get_errno(), 'capset')
-
-
 def matrix(licence):
     return {v.name: ''.join(answer(v, helper, licence) for helper in range(HELPERS)) for v in variants()}
 
@@ -51,7 +39,7 @@ def with_caps(caps, work):
     child = os.fork()
     if child == 0:
         os.close(read)
-        keep(caps)
+        keep_capabilities(caps)
         with os.fdopen(write, 'w') as out:
             json.dump(work(), out)
         os._exit(0)

@@ -3,7 +3,7 @@
 Request: {"maps": {name: {...}}} sets the maps that later programs name (made when first used);
 {"type", "attach", "flags", "license", "insns" (hex; the imm of a map load is an index into "use"), "use": [map names],
  "btf" (hex), "func_info" [[insn, type id]…], "attach_to": [kind, name] in kernel BTF, "log"} loads a program.
-Answer: {"ret", "last" (last line that is no statistics), "processed", "log" where asked}.
+Answer: {"ret", "last" (last line that is no statistics), "processed", "log" where asked}. An argument BPF+NET_ADMIN leaves only these capabilities.
 """
 
 import errno
@@ -14,7 +14,7 @@ import struct
 import sys
 
 import btf
-from bpf import btf_load, map_create, map_freeze, map_update, prog_load
+from bpf import btf_load, keep_capabilities, map_create, map_freeze, map_update, prog_load
 
 _PROCESSED = re.compile(r'processed (\d+) insns')
 _KINDS = {'func': btf.FUNC, 'typedef': btf.TYPEDEF, 'struct': btf.STRUCT}
@@ -97,6 +97,8 @@ class Server:
 
 
 def main():
+    if len(sys.argv) > 1:
+        keep_capabilities(sys.argv[1].split('+'))
     server = Server()
     for line in sys.stdin:
         request = json.loads(line)

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CtxAccess, VerifierCapabilities } from '@libbpf-ts/verifier';
+import { capabilitiesOf } from './support/case.ts';
 import { ALL, factsOf, variant } from './support/program-types.ts';
 import type { Variant } from './support/program-types.ts';
 
@@ -24,11 +25,6 @@ function letter(of: Variant, id: number, gplCompatible: boolean, capabilities: V
   return 'y';
 }
 
-function capabilities(names: string): VerifierCapabilities {
-  const has = (name: string): boolean => names.split('+').includes(name);
-  return { bpf: has('BPF'), perfmon: has('PERFMON'), netAdmin: has('NET_ADMIN'), sysAdmin: has('SYS_ADMIN') };
-}
-
 /** Helpers whose answer differs, as `id:recorded/ours`. Loads refused before any instruction (p) say nothing. */
 function differences(of: Variant, recorded: string, gplCompatible: boolean, caps: VerifierCapabilities): string[] {
   return [...recorded].flatMap((said, id) => {
@@ -45,7 +41,7 @@ describe.each(VARIANTS)('$name', (of) => {
   });
 
   test.each(Object.keys(helpers.caps))('the same with only %s', (names) => {
-    expect(differences(of, helpers.caps[names]![of.name]!, true, capabilities(names))).toEqual([]);
+    expect(differences(of, helpers.caps[names]![of.name]!, true, capabilitiesOf(names))).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { BtfBuilder, parseBtf } from '@libbpf-ts/btf';
 import { assemble, encode } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_FUNC_NAMES, BPF_PROG_TYPE_NAMES } from '@libbpf-ts/uapi';
-import type { VerifierBtf, VerifierRequest } from '@libbpf-ts/verifier';
+import type { VerifierBtf, VerifierCapabilities, VerifierRequest } from '@libbpf-ts/verifier';
 import { verifierBtf } from '../../../kernel/src/verifier-btf.ts';
 import { MAPS, verifierMap } from './maps.ts';
 import { OPS } from './program-types.ts';
@@ -22,6 +22,8 @@ export interface Program {
    * `call kfunc NAME`; a line `.func NAME` or `.global NAME TYPE…` (types: int, ctx, long) begins a function that BTF describes.
    */
   readonly text: string;
+  /** Only these capabilities: `BPF+NET_ADMIN`. */
+  readonly caps?: string;
   /** In kernel BTF, for tp_btf, iterators and struct_ops: [kind, name]. */
   readonly attach_to?: readonly [string, string];
 }
@@ -138,6 +140,12 @@ export function liveRequest(of: Assembled): object {
   };
 }
 
+/** `BPF+NET_ADMIN` as the verifier takes it. */
+export function capabilitiesOf(names: string): VerifierCapabilities {
+  const has = (name: string): boolean => names.split('+').includes(name);
+  return { bpf: has('BPF'), perfmon: has('PERFMON'), netAdmin: has('NET_ADMIN'), sysAdmin: has('SYS_ADMIN') };
+}
+
 /** The same for the verifier. */
 export function verifierRequest(of: Assembled, kernelBtf?: VerifierBtf): VerifierRequest {
   const { program } = of;
@@ -157,6 +165,7 @@ export function verifierRequest(of: Assembled, kernelBtf?: VerifierBtf): Verifie
     resolveMap: (fd) => maps[fd],
     ...(btf ? { btf, func_info: of.func_info.map(([insn_off, type_id]) => ({ insn_off, type_id })) } : {}),
     ...(kernelBtf ? { kernelBtf } : {}),
+    ...(program.caps ? { capabilities: capabilitiesOf(program.caps) } : {}),
     log_level: 1,
   };
 }

@@ -20,8 +20,10 @@ export class LiveKernel {
   readonly release: Promise<string>;
   #rest = '';
 
-  constructor() {
-    this.#child = spawn('python3', [fileURLToPath(new URL('../../../../tools/oracle/serve.py', import.meta.url))]);
+  /** `capabilities`: `BPF+NET_ADMIN` leaves only these; all where omitted. */
+  constructor(capabilities?: string) {
+    const script = fileURLToPath(new URL('../../../../tools/oracle/serve.py', import.meta.url));
+    this.#child = spawn('python3', capabilities ? [script, capabilities] : [script]);
     this.#child.stdout.setEncoding('utf8');
     this.#child.stdout.on('data', (chunk: string) => this.#receive(chunk));
     this.#child.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
