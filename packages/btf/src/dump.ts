@@ -1,14 +1,20 @@
 /** C declarations of types, in an order in which a compiler takes them. */
 
 import type { Btf } from './btf.ts';
+import { BtfError } from './errors.ts';
 import { BTF_INT_BOOL, BTF_INT_CHAR, BTF_INT_SIGNED, type BtfEnum, type BtfInt, type BtfModifier, type BtfStruct, type BtfType } from './types.ts';
 import { alignOf, sizeOf } from './walk.ts';
 
 /** C text of the given types and of all that they need, or of all named types. */
 export function dumpC(btf: Btf, ids?: readonly number[]): string {
   const dumper = new Dumper(btf);
-  const wanted = ids ?? allDeclared(btf);
-  wanted.forEach((id) => dumper.need(id));
+  try {
+    (ids ?? allDeclared(btf)).forEach((id) => dumper.need(id));
+  } catch (error) {
+    // Only types that refer to themselves without a name on the way go on for ever.
+    if (error instanceof RangeError) throw new BtfError('BTF_LOOP', 'types refer to each other without an end');
+    throw error;
+  }
   return dumper.text();
 }
 
@@ -31,6 +37,8 @@ function allDeclared(btf: Btf): number[] {
 }
 
 const INDENT = '\t';
+/** Bits that are bridged by an array instead of bit fields. */
+const LARGE_GAP = 1024;
 
 class Dumper {
   readonly #btf: Btf;
@@ -142,6 +150,11 @@ class Dumper {
     const reached = align === 0 ? end : Math.ceil(end / (8 * align)) * 8 * align;
     const lines: string[] = [];
     for (let at = end; reached < next && at < next; ) {
+      if (at % 8 === 0 && next - at > LARGE_GAP) {
+        lines.push(`unsigned char __pad_${at / 8}[${Math.floor((next - at) / 8)}];`);
+        at += Math.floor((next - at) / 8) * 8;
+        continue;
+      }
       const unit = [64, 32, 16, 8].find((bits) => at % bits === 0 && next - at >= bits);
       const bits = unit ?? Math.min(next - at, 8 - (at % 8));
       lines.push(`${unit ? { 64: 'long long', 32: 'int', 16: 'short', 8: 'char' }[unit as 64] : 'char'}: ${bits};`);

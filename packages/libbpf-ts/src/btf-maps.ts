@@ -21,11 +21,30 @@ export function btfMaps(parts: Parts): MapSpec[] {
     throw new LoaderError('LOADER_BAD_BTF', 'map definitions need BTF that describes them', { section: '.maps' }, { errno: 'ENOENT', hint: 'compile with -g' });
   }
   const { btf } = parts;
-  return datasec.vars.map(({ type, offset }) => {
+  const maps = datasec.vars.map(({ type, offset }) => {
     const variable = btf.type(type);
     if (variable.kind !== 'VAR') throw new LoaderError('LOADER_BAD_BTF', `the BTF of .maps lists a ${variable.kind}, not a variable`, { section: '.maps' });
-    return btfMap(parts, section, btf, variable.name, variable.type, offset);
+    return { typeId: variable.type, spec: btfMap(parts, section, btf, variable.name, variable.type, offset) };
   });
+  const specs = maps.map(({ spec }) => spec);
+  return maps.map(({ typeId, spec }) => withSlots(parts, section, btf, typeId, spec, specs));
+}
+
+/** Initial values of maps of maps and program arrays: each is a relocation of its slot. Mirrors `bpf_object__collect_map_relos`. */
+function withSlots(parts: Parts, section: ElfSection, btf: Btf, typeId: number, spec: MapSpec, all: readonly MapSpec[]): MapSpec {
+  const struct = skipModifiers(btf, typeId);
+  const values = struct.kind === 'STRUCT' ? struct.members.find((member) => member.name === 'values') : undefined;
+  if (spec.fault || !values) return spec;
+  const start = spec.offset + values.bit_offset / 8;
+  const end = Math.min(...all.map(({ offset }) => offset).filter((offset) => offset > spec.offset), section.size);
+  const entries = parts.elf.relocations.filter(({ target }) => target === section.index).flatMap((table) => table.entries);
+  const slots = entries.filter(({ offset }) => offset >= start && offset < end).map((entry) => {
+    const symbol = parts.elf.symbols[entry.symbol];
+    const kind = symbol && symbol.section === section.index ? ('map' as const) : ('program' as const);
+    return { index: (entry.offset - start) / 8, target: symbol?.name ?? '', kind };
+  });
+  const wrong = slots.find(({ index, target }) => !Number.isInteger(index) || target === '');
+  return { ...spec, slots, fault: wrong && bad(`the initial value at slot ${wrong.index} names no symbol`) };
 }
 
 function btfMap(parts: Parts, section: ElfSection, btf: Btf, name: string, typeId: number, offset: number): MapSpec {

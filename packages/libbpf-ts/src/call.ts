@@ -5,7 +5,7 @@ import { BpfError, commandName, type BpfErrorOptions } from './errors.ts';
 
 /** Why a kernel refused its last call, where it can tell: the in-process kernel can, Linux cannot. */
 interface ExplainingSyscalls {
-  readonly lastRefusal?: { readonly detail?: string; readonly argument?: string | undefined } | undefined;
+  readonly lastError?: { readonly detail?: string; readonly argument?: string | undefined } | undefined;
 }
 
 const HINTS: Readonly<Record<number, string>> = {
@@ -22,7 +22,7 @@ export function call<C extends BpfCmdNumber>(sys: Syscalls, cmd: C, attr: BpfAtt
 
 /** The error for a result below zero, with the kernel's own words where it gives them. */
 export function refusal(sys: Syscalls, result: number, syscall: string, what: string, options: BpfErrorOptions = {}): BpfError {
-  const told = (sys as ExplainingSyscalls).lastRefusal;
+  const told = (sys as ExplainingSyscalls).lastError;
   const detail = [what, told?.detail].filter((part) => part).join(': ');
   return new BpfError(result, syscall, detail, { arg: options.arg ?? told?.argument, hint: options.hint ?? HINTS[-result] });
 }

@@ -97,13 +97,27 @@ export function isBpfError(error: unknown, code?: string): error is BpfError {
   return code === undefined || (error as BpfError).code === code;
 }
 
+/** A line of the program's C source. */
+export interface SourceLine {
+  readonly fileName: string;
+  readonly lineNumber: number;
+  readonly column: number;
+  readonly text: string;
+}
+
 /** One finding of a verifier. The in-process kernel gives them with every refusal; for other kernels they are read from the log. */
 export interface VerifierDiagnostic {
   /** Stable, for example `null-deref`. */
   readonly code: string;
   readonly message: string;
   readonly insn?: number | undefined;
-  readonly source?: { readonly file: string; readonly line: number; readonly column: number; readonly text: string } | undefined;
+  readonly source?: SourceLine | undefined;
+  /** The missing check in words. */
+  readonly help?: string | undefined;
+  /** The register to blame. */
+  readonly register?: number | undefined;
+  /** The instructions that led there. */
+  readonly story?: readonly { readonly insn: number; readonly text: string }[] | undefined;
 }
 
 /** A program that the verifier refused. */

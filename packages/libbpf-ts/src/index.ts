@@ -6,7 +6,9 @@ export { Link } from './bpf-link.ts';
 export {
   BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError,
 } from './errors.ts';
-export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, VerifierDiagnostic } from './errors.ts';
+export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, SourceLine, VerifierDiagnostic } from './errors.ts';
+export { createKernel } from './facade.ts';
+export type { CreateKernelOptions } from './facade.ts';
 export { Handle } from './handle.ts';
 export { cgroup, linkId, netkit, progId, tcx, xdp } from './hook.ts';
 export type { Anchor, Hook, HookEntry, HookState, Ref } from './hook.ts';
@@ -22,7 +24,7 @@ export { BpfObject, load, loadEach, selectProgram } from './object.ts';
 export type { ProgramResult } from './object.ts';
 export { parseObject } from './parse.ts';
 export type { ParseOptions } from './parse.ts';
-export { Program, programTypeName } from './program.ts';
+export { Program, programTypeName, sourceOf } from './program.ts';
 export type { TestRunOptions, TestRunResult } from './program.ts';
 export { guessSectionKind, sectionKind } from './sections.ts';
 export type { GuessContext } from './sections.ts';

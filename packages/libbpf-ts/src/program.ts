@@ -6,7 +6,7 @@ import { columnOf, lineOf, type Btf } from '@libbpf-ts/btf';
 import { attachProgram, type AttachOptions } from './attach.ts';
 import { call, refusal } from './call.ts';
 import { kernelName } from './create-map.ts';
-import { lastLine, VerifierError, type VerifierDiagnostic } from './errors.ts';
+import { lastLine, VerifierError, type SourceLine, type VerifierDiagnostic } from './errors.ts';
 import { Handle } from './handle.ts';
 import type { Hook } from './hook.ts';
 import type { Link } from './bpf-link.ts';
@@ -161,7 +161,7 @@ function records(linked: LinkedProgram): BpfAttr<5> {
 
 /** A kernel that explains itself hands its findings over; of others the log's last line is one. */
 function diagnosticsOf(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, log: string): VerifierDiagnostic[] {
-  const told = (sys as { readonly lastRefusal?: { readonly diagnostics?: readonly VerifierDiagnostic[] } }).lastRefusal?.diagnostics;
+  const told = (sys as { readonly lastError?: { readonly diagnostics?: readonly VerifierDiagnostic[] } }).lastError?.diagnostics;
   if (told && told.length > 0) return [...told];
   const last = [...log.matchAll(/^(\d+): \([0-9a-f]{2}\)/gm)].at(-1);
   const insn = last ? Number(last[1]) : undefined;
@@ -169,10 +169,10 @@ function diagnosticsOf(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, l
 }
 
 /** The C line that an instruction was compiled from. */
-export function sourceOf(btf: Btf | undefined, linked: LinkedProgram, insn: number): VerifierDiagnostic['source'] {
+export function sourceOf(btf: Btf | undefined, linked: LinkedProgram, insn: number): SourceLine | undefined {
   const info = linked.lineInfo.findLast((record) => record.insn_off <= insn);
   if (!info || !btf) return undefined;
-  return { file: btf.string(info.file_name_off), line: lineOf(info), column: columnOf(info), text: btf.string(info.line_off).trim() };
+  return { fileName: btf.string(info.file_name_off), lineNumber: lineOf(info), column: columnOf(info), text: btf.string(info.line_off).trim() };
 }
 
 /** `sched_cls` for BPF_PROG_TYPE_SCHED_CLS. */
