@@ -21,3 +21,5 @@ export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';
 export { subprogramsOf } from './subprograms.ts';
 export { interpreterEngine, paranoidEngine } from './interpreter/engine.ts';
 export type { Guard } from './interpreter/program.ts';
+export { Stepper } from './interpreter/stepper.ts';
+export type { StackFrame, StepPlace, StopReason } from './interpreter/stepper.ts';

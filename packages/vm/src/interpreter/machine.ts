@@ -96,16 +96,12 @@ export class Machine {
     if (frame + FRAME.words > this.#frames.length) this.#moreFrames();
     const frames = this.#frames;
     frames[frame + FRAME.at] = returnAt;
-    for (let half = 0; half < 8; half++) {
-      frames[frame + FRAME.saved + half] = regs[12 + half]!;
-      regs[12 + half] = 0;
-    }
+    for (let half = 0; half < 8; half++) frames[frame + FRAME.saved + half] = regs[12 + half]!;
     frames[frame + FRAME.mayGoto] = this.#mayGoto;
     frames[frame + FRAME.limit] = this.#limit;
     this.#callers[depth] = this.program;
     this.#mayGoto = BPF_MAX_LOOPS;
     this.depth = depth + 1;
-    regs[0] = regs[1] = 0;
     regs[FP] = regs[FP]! - MAX_BPF_STACK;
   }
 
