@@ -1,0 +1,284 @@
+/** Executes a trace and compares every answer and every state with what was recorded. */
+
+import {
+  BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK, BPF_F_REPLACE, bpf_link_info, bpf_prog_info, BPF_LINK_CREATE, BPF_LINK_DETACH,
+  BPF_LINK_GET_FD_BY_ID, BPF_LINK_TYPE_TCX, BPF_LINK_UPDATE, BPF_MAP_CREATE, BPF_MAP_TYPE_ARRAY, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_ATTACH, BPF_PROG_DETACH,
+  BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, BPF_PROG_QUERY, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_XDP, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP,
+  cString, errnoName, type Syscalls,
+} from '@libbpf-ts/uapi';
+
+import type { Trace, TraceOp } from './trace.ts';
+import type { World } from './world.ts';
+
+export interface Difference {
+  readonly op: number;
+  readonly line: TraceOp;
+  readonly field: 'res' | 'out' | 'state';
+  readonly expected: unknown;
+  readonly actual: unknown;
+}
+
+const FLAGS: Readonly<Record<string, number>> = {
+  REPLACE: BPF_F_REPLACE, BEFORE: BPF_F_BEFORE, AFTER: BPF_F_AFTER, ID: BPF_F_ID, LINK: BPF_F_LINK,
+};
+const LINK_TYPES: Readonly<Record<number, string>> = { 6: 'XDP', 11: 'TCX' };
+const BAD_FD = 19_999;
+const BAD_ID = 0x7fff_fff0;
+const BAD_IFINDEX = 0x7fff_fff0;
+/** More than a hook ever holds. */
+const QUERY_ROOM = 128;
+
+interface Named {
+  readonly id: number;
+  /** Undefined once it is closed. */
+  fd: number | undefined;
+}
+
+interface Answer {
+  readonly res: string;
+  readonly out?: unknown;
+}
+
+/** Runs all operations; every line that differs is reported once, by its first differing field. */
+export function replay(trace: Trace, world: World): Difference[] {
+  const run = new Replay(world, trace);
+  run.prepare();
+  const differences: Difference[] = [];
+  trace.ops.forEach((line, op) => {
+    const answer = run.execute(line);
+    const actual = { res: answer.res, out: answer.out, state: run.state() };
+    for (const field of ['res', 'out', 'state'] as const) {
+      if (canonical(line[field]) === canonical(actual[field])) continue;
+      differences.push({ op, line, field, expected: line[field], actual: actual[field] });
+      break;
+    }
+  });
+  return differences;
+}
+
+/** JSON with its keys in order. */
+function canonical(value: unknown): string {
+  const sort = (each: unknown): unknown => {
+    if (Array.isArray(each)) return each.map(sort);
+    if (each === null || typeof each !== 'object') return each;
+    return Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sort(inner)]));
+  };
+  return JSON.stringify(sort(value)) ?? 'undefined';
+}
+
+class Replay {
+  readonly #world: World;
+  readonly #sys: Syscalls;
+  readonly #trace: Trace;
+  readonly #names: Map<string, Named> = new Map();
+  /** Program and link names by id. */
+  readonly #progNames: Map<number, string> = new Map();
+  readonly #linkNames: Map<number, string> = new Map();
+  readonly #devices: Map<string, number> = new Map();
+  #current = 'd0';
+  #links = 0;
+  #progs = 0;
+
+  constructor(world: World, trace: Trace) {
+    this.#world = world;
+    this.#sys = world.sys;
+    this.#trace = trace;
+  }
+
+  /** The set-up that the header asks for. */
+  prepare(): void {
+    const { pool, fillers } = this.#trace.header.preamble;
+    for (const name of ['o0', 'd0']) this.#devices.set(name, this.#world.addDevice(name));
+    for (const name of pool) this.#load(name, BPF_PROG_TYPE_SCHED_CLS);
+    this.#progs = pool.length;
+    for (let filler = 0; filler < fillers; filler++) this.#load(`f${filler}`, BPF_PROG_TYPE_SCHED_CLS);
+    this.#load('px', BPF_PROG_TYPE_XDP);
+    this.#load('pf', BPF_PROG_TYPE_SCHED_CLS);
+    const map = this.#must('map', this.#sys.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 4, max_entries: 1 }));
+    this.#names.set('map', { id: 0, fd: map });
+    this.#link('lf', 'pf', BPF_TCX_INGRESS);
+    this.#link('lx', 'px', BPF_XDP);
+  }
+
+  execute(op: TraceOp): Answer {
+    const handler = this.#handlers[op.op];
+    if (!handler) return { res: `unknown operation ${op.op}` };
+    return handler(op);
+  }
+
+  /** Both hooks of the current device, and all links with an open fd. */
+  state(): unknown {
+    const links: Record<string, unknown> = {};
+    for (const [name, { fd }] of this.#names) {
+      if (!/^l\d+$/.test(name) || fd === undefined) continue;
+      const info = this.#linkInfo(fd);
+      links[name] = [this.#progNames.get(info.prog_id), this.#deviceName(info.ifindex)];
+    }
+    return { ingress: this.#hookState(BPF_TCX_INGRESS), egress: this.#hookState(BPF_TCX_EGRESS), links };
+  }
+
+  #load(name: string, prog_type: number): void {
+    const insns = Uint8Array.from([0xb7, 0, 0, 0, ...(prog_type === BPF_PROG_TYPE_XDP ? [2, 0, 0, 0] : [255, 255, 255, 255]), 0x95, 0, 0, 0, 0, 0, 0, 0]);
+    const fd = this.#must(name, this.#sys.bpf(BPF_PROG_LOAD, { prog_type, insns, insn_cnt: 2, license: cString('GPL') }));
+    const bytes = new Uint8Array(bpf_prog_info.size);
+    this.#must(name, this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
+    const id = bpf_prog_info.read(new DataView(bytes.buffer)).id;
+    this.#names.set(name, { id, fd });
+    this.#progNames.set(id, name);
+  }
+
+  #link(name: string, prog: string, attach_type: number): void {
+    const attr = { prog_fd: this.#fd(prog), target_ifindex: this.#devices.get('o0')!, attach_type };
+    const fd = this.#must(name, this.#sys.bpf(BPF_LINK_CREATE, attr));
+    const { id } = this.#linkInfo(fd);
+    this.#names.set(name, { id, fd });
+    this.#linkNames.set(id, name);
+  }
+
+  #must(what: string, result: number): number {
+    if (result < 0) throw new Error(`the set-up of ${what} failed: ${errnoName(result)}`);
+    return result;
+  }
+
+  #fd(name: string): number {
+    return this.#names.get(name)?.fd ?? BAD_FD;
+  }
+
+  /** A reference such as `fd:p1`, `id:l0`, `fd:bad`, `0`. */
+  #value(ref: unknown): number {
+    const text = String(ref);
+    if (text === '0') return 0;
+    if (text === 'fd:bad') return BAD_FD;
+    if (text === 'fd:neg') return -1;
+    if (text === 'id:bad') return BAD_ID;
+    return text.startsWith('id:') ? (this.#names.get(text.slice(3))?.id ?? BAD_ID) : this.#fd(text.slice(3));
+  }
+
+  #ifindex(ref: unknown): number {
+    return ref === '0' ? 0 : (this.#devices.get(String(ref)) ?? BAD_IFINDEX);
+  }
+
+  #flags(list: unknown): number {
+    return (list as string[]).reduce((bits, flag) => (bits | (FLAGS[flag] ?? Number(flag))) >>> 0, 0);
+  }
+
+  #deviceName(ifindex: number): string | null {
+    for (const [name, index] of this.#devices) if (index === ifindex) return name;
+    return null;
+  }
+
+  #linkInfo(fd: number): { type: number; id: number; prog_id: number; ifindex: number; attach_type: number } {
+    const bytes = new Uint8Array(bpf_link_info.size);
+    this.#must('link info', this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
+    const { type, id, prog_id, tcx } = bpf_link_info.read(new DataView(bytes.buffer));
+    return { type, id, prog_id, ifindex: tcx.ifindex ?? 0, attach_type: tcx.attach_type ?? 0 };
+  }
+
+  #hookState(attach_type: number): unknown {
+    const [prog_ids, link_ids] = [new Uint32Array(QUERY_ROOM), new Uint32Array(QUERY_ROOM)];
+    const attr = { target_ifindex: this.#devices.get(this.#current)!, attach_type, prog_ids, link_ids, count: QUERY_ROOM, revision: 0n };
+    const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
+    if (result < 0) return { res: nameOf(result) };
+    const progs = Array.from(prog_ids.subarray(0, attr.count), (id, at) => [this.#progNames.get(id), this.#linkNames.get(link_ids[at]!) ?? null]);
+    return { rev: Number(attr.revision), progs };
+  }
+
+  #attachAttr(op: TraceOp): Record<string, number | bigint> {
+    return {
+      target_ifindex: this.#ifindex(op['dev']), attach_bpf_fd: this.#value(op['prog']), attach_type: hookType(op),
+      attach_flags: this.#flags(op['flags']), replace_bpf_fd: this.#value(op['replace'] ?? '0'), relative_fd: this.#value(op['rel']),
+      expected_revision: BigInt(op['rev'] as number | string),
+    };
+  }
+
+  readonly #handlers: Readonly<Record<string, (op: TraceOp) => Answer>> = {
+    attach: (op) => answer(this.#sys.bpf(BPF_PROG_ATTACH, this.#attachAttr(op))),
+    detach: (op) => answer(this.#sys.bpf(BPF_PROG_DETACH, this.#attachAttr(op))),
+    link_create: (op) => this.#linkCreate(op),
+    link_update: (op) =>
+      answer(this.#sys.bpf(BPF_LINK_UPDATE, {
+        link_fd: this.#value(op['link']), new_prog_fd: this.#value(op['new']), flags: this.#flags(op['flags']), old_prog_fd: this.#value(op['old']),
+      })),
+    link_detach: (op) => answer(this.#sys.bpf(BPF_LINK_DETACH, { link_fd: this.#value(op['link']) })),
+    link_close: (op) => this.#close(String(op['link'])),
+    prog_close: (op) => this.#close(String(op['prog'])),
+    link_info: (op) => this.#showLink(op),
+    id_to_fd: (op) => this.#idToFd(op),
+    query: (op) => this.#query(op),
+    dev_del: () => {
+      this.#world.removeDevice(this.#devices.get(this.#current)!);
+      return { res: 'OK' };
+    },
+    dev_add: () => {
+      this.#current = `d${Number(this.#current.slice(1)) + 1}`;
+      this.#devices.set(this.#current, this.#world.addDevice(this.#current));
+      return { res: 'OK', out: { dev: this.#current } };
+    },
+    clsact_add: () => answer(this.#world.addClsact(this.#devices.get(this.#current)!)),
+    clsact_del: () => answer(this.#world.removeClsact(this.#devices.get(this.#current)!)),
+    prog_load: () => {
+      const name = `p${this.#progs++}`;
+      this.#load(name, BPF_PROG_TYPE_SCHED_CLS);
+      return { res: 'OK', out: { prog: name } };
+    },
+  };
+
+  #linkCreate(op: TraceOp): Answer {
+    const fd = this.#sys.bpf(BPF_LINK_CREATE, {
+      prog_fd: this.#value(op['prog']), target_ifindex: this.#ifindex(op['dev']), attach_type: hookType(op), flags: this.#flags(op['flags']),
+      tcx: { relative_fd: this.#value(op['rel']), expected_revision: BigInt(op['rev'] as number | string) },
+    });
+    if (fd < 0) return { res: nameOf(fd) };
+    const name = `l${this.#links++}`;
+    const { id } = this.#linkInfo(fd);
+    this.#names.set(name, { id, fd });
+    this.#linkNames.set(id, name);
+    return { res: 'OK', out: { link: name } };
+  }
+
+  #close(name: string): Answer {
+    const named = this.#names.get(name);
+    const result = this.#sys.close(named?.fd ?? BAD_FD);
+    if (named) named.fd = undefined;
+    return answer(result);
+  }
+
+  #showLink(op: TraceOp): Answer {
+    const bytes = new Uint8Array(bpf_link_info.size);
+    const result = this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: this.#value(op['link']), info: bytes, info_len: bytes.length });
+    if (result < 0) return { res: nameOf(result) };
+    const info = this.#linkInfo(this.#value(op['link']));
+    const { type, prog_id, id, ifindex, attach_type } = info;
+    const common = { type: LINK_TYPES[type] ?? type, prog: this.#progNames.get(prog_id), id: this.#linkNames.get(id) };
+    if (type !== BPF_LINK_TYPE_TCX) return { res: 'OK', out: common };
+    const hook = attach_type === BPF_TCX_EGRESS ? 'TCX_EGRESS' : 'TCX_INGRESS';
+    return { res: 'OK', out: { ...common, dev: this.#deviceName(ifindex), attach_type: hook } };
+  }
+
+  #idToFd(op: TraceOp): Answer {
+    const id = this.#value(op['ref']);
+    const fd = op['kind'] === 'link' ? this.#sys.bpf(BPF_LINK_GET_FD_BY_ID, { link_id: id }) : this.#sys.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: id });
+    if (fd >= 0) this.#sys.close(fd);
+    return answer(fd);
+  }
+
+  #query(op: TraceOp): Answer {
+    const room = op['count'] as number;
+    const prog_ids = op['ids'] === false ? null : new Uint32Array(Math.max(room, 1));
+    const link_ids = new Uint32Array(Math.max(room, 1));
+    const attr = {
+      target_ifindex: this.#ifindex(op['dev']), attach_type: hookType(op), query_flags: op['query_flags'] as number,
+      attach_flags: op['attach_flags'] as number, prog_ids, link_ids, count: room, revision: 0n,
+    };
+    const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
+    const res = nameOf(result);
+    if (result < 0 && res !== 'ENOSPC') return { res };
+    const shown = prog_ids?.subarray(0, Math.min(room, attr.count)) ?? [];
+    const progs = Array.from(shown, (id, at) => [this.#progNames.get(id), this.#linkNames.get(link_ids[at]!) ?? null]);
+    return { res, out: { rev: Number(attr.revision), count: attr.count, attach_flags: attr.attach_flags, progs } };
+  }
+}
+
+const nameOf = (result: number): string => (result >= 0 ? 'OK' : (errnoName(result) ?? String(-result)));
+const answer = (result: number): Answer => ({ res: nameOf(result) });
+const hookType = (op: TraceOp): number => (op['hook'] === 'egress' ? BPF_TCX_EGRESS : BPF_TCX_INGRESS);

@@ -1,0 +1,22 @@
+/** Classic tc as a subsystem. */
+
+import type { Subsystem } from '@libbpf-ts/kernel';
+import { ensureNet, registerPacketTypes } from '@libbpf-ts/net';
+
+import { clsBpfAttachOps, clsBpfLinkOps } from './link.ts';
+import { BPF_TC_FILTER } from './numbers.ts';
+import { destroyQdisc } from './qdisc.ts';
+import { tcState } from './state.ts';
+
+/** Installs program types and the filter link; installs the network stack where it is missing. */
+export const clsBpf: Subsystem = (kernel) => {
+  const net = ensureNet(kernel);
+  const state = tcState(kernel);
+  registerPacketTypes(kernel);
+  kernel.linkTypes.register(clsBpfLinkOps.name, clsBpfLinkOps);
+  kernel.attachTypes.register(BPF_TC_FILTER, clsBpfAttachOps);
+  net.unregisterListeners.push((device) => {
+    const qdisc = state.qdiscs.get(device);
+    if (qdisc) kernel.because(undefined, `device ${device} removed`, () => destroyQdisc(state, qdisc));
+  });
+};
