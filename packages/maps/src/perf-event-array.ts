@@ -1,7 +1,7 @@
 /** BPF_MAP_TYPE_PERF_EVENT_ARRAY, and the perf events (of type software / BPF output) that its entries name. */
 
 import { stateKey, type BpfMap, type Fork, type Kernel, type MapTypeOps, type OpenFile, type StateKey, type Task } from '@libbpf-ts/kernel';
-import { BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK, BPF_F_PRESERVE_ELEMS, BPF_MAP_TYPE_PERF_EVENT_ARRAY, KernelError } from '@libbpf-ts/uapi';
+import { BPF_F_CURRENT_CPU, BPF_F_PRESERVE_ELEMS, BPF_MAP_TYPE_PERF_EVENT_ARRAY, KernelError } from '@libbpf-ts/uapi';
 import { mapCheckNoBtf } from '@libbpf-ts/kernel';
 
 import { arrayNextKey } from './array.ts';
@@ -151,17 +151,21 @@ export function perfEventOutput(
   map: BpfMap, flags: number, data: number, size: number, extra = 0, copyExtra?: (to: Uint8Array, at: number) => void,
 ): number {
   const { kernel } = map;
-  const { cpu } = kernel.runtime;
-  const wanted = flags % 0x1_0000_0000;
-  const index = wanted === BPF_F_INDEX_MASK || wanted === CURRENT_CPU ? cpu : wanted;
-  if (index >= map.maxEntries) return -E2BIG;
-  const entry = (map.data as Map<number, Entry>).get(index);
-  if (!entry) return -ENOENT;
-  if (entry.event.cpu !== cpu) return -EOPNOTSUPP;
+  const event = perfEventEntry(map, flags);
+  if (typeof event === 'number') return event;
+  if (event.cpu !== kernel.runtime.cpu) return -EOPNOTSUPP;
   const sample = sampleBuffer(kernel, size + extra);
   sample.set(kernel.arena.u8.subarray(data, data + size));
   copyExtra?.(sample, size);
-  return entry.event.write(sample);
+  return event.write(sample);
+}
+
+/** The event that the index in `flags` (or BPF_F_CURRENT_CPU) names, or -E2BIG, -ENOENT. */
+export function perfEventEntry(map: BpfMap, flags: number): PerfEvent | number {
+  const wanted = flags % 0x1_0000_0000;
+  const index = wanted === CURRENT_CPU ? map.kernel.runtime.cpu : wanted;
+  if (index >= map.maxEntries) return -E2BIG;
+  return (map.data as Map<number, Entry>).get(index)?.event ?? -ENOENT;
 }
 
 const CURRENT_CPU = Number(BPF_F_CURRENT_CPU);

@@ -1,5 +1,18 @@
 /** The helpers of this package by BPF_FUNC_* number. */
 
-import type { HelperFactory } from '@libbpf-ts/kernel';
+import type { HelperRow } from './define.ts';
+import { dynptrHelpers } from './dynptr.ts';
+import { lockHelpers } from './lock.ts';
+import { mapElementHelpers } from './map.ts';
+import { perfHelpers } from './perf.ts';
+import { printHelpers } from './print.ts';
+import { probeHelpers } from './probe.ts';
+import { ringbufHelpers } from './ringbuf.ts';
+import { stringHelpers } from './string.ts';
+import { taskHelpers } from './task.ts';
+import { timeHelpers } from './time.ts';
 
-export const mapHelpers: readonly (readonly [number, HelperFactory])[] = [];
+export const mapHelpers: readonly HelperRow[] = [
+  ...mapElementHelpers, ...timeHelpers, ...taskHelpers, ...probeHelpers, ...ringbufHelpers, ...dynptrHelpers, ...lockHelpers, ...perfHelpers,
+  ...printHelpers, ...stringHelpers,
+];
