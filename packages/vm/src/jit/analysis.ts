@@ -6,7 +6,7 @@ import type { BlockCode, Fact, FrameUse, FunctionContext, Slot } from './context
 import { BlockBuilder } from './block.ts';
 import { successors } from './graph.ts';
 import type { Graph } from './graph.ts';
-import { isLive } from './liveness.ts';
+import { isLive, solve } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { isConst, NODE } from './node.ts';
 import type { Node } from './node.ts';
@@ -68,7 +68,7 @@ function flow(
   let changed = first;
   for (let variable = 0; variable < registerVars; variable++) {
     if (!isLive(live, variable)) continue;
-    const out = code.out.get(variable);
+    const out = code.values.get(variable);
     const fact = out ? factOf(out) : (from[variable] ?? ANY);
     if (first) {
       facts[next]![variable] = fact;
@@ -126,7 +126,7 @@ function hidesFrame(code: BlockCode): boolean {
   for (const effect of code.effects) {
     for (const [node, isArgument] of operands(effect)) if (isArgument ? argument(node) : hides(node, false)) return true;
   }
-  for (const node of code.out.values()) if (hides(node, true)) return true;
+  for (const node of code.values.values()) if (hides(node, true)) return true;
   return false;
 }
 
@@ -179,4 +179,22 @@ export function promotedSlots(graph: Graph, order: Order, analysis: Analysis, fi
     if (!bad.has(mark) && offset >= -graph.frameSize && offset + size <= 0) slots.set(offset, { variable: firstVariable + slots.size, size });
   }
   return { slots, escapes: escapes.length > 0 };
+}
+
+/** By block: which slots it or something after it still reads, as a bit set over `slots` in the order of their variables. */
+export function slotLiveness(graph: Graph, order: Order, analysis: Analysis, slots: ReadonlyMap<number, Slot>): Uint32Array[] {
+  const words = (slots.size + 31) >> 5;
+  const first = Math.min(...[...slots.values()].map(({ variable }) => variable));
+  const sets = (): Uint32Array[] => graph.blocks.map(() => new Uint32Array(words));
+  const [uses, defs] = [sets(), sets()];
+  for (const id of order.rpo) {
+    for (const { offset, write } of analysis.uses[id]!.accesses) {
+      const slot = slots.get(offset);
+      if (!slot) continue;
+      const [word, bit] = [(slot.variable - first) >> 5, 1 << ((slot.variable - first) & 31)];
+      if (write) defs[id]![word]! |= bit;
+      else if (!(defs[id]![word]! & bit)) uses[id]![word]! |= bit;
+    }
+  }
+  return solve(graph, order, uses, defs);
 }

@@ -9,10 +9,10 @@ import { alu, end } from './alu.ts';
 import { emitAtomic } from './atomic.ts';
 import { emitCall, emitPacketLoad } from './call.ts';
 import { compare } from './compare.ts';
-import type { BlockCode, Fact, FrameUse, FunctionContext } from './context.ts';
+import type { BlockCode, Fact, FrameUse, FunctionContext, State } from './context.ts';
 import type { Effect } from './effect.ts';
 import type { Block } from './graph.ts';
-import { arith, const32, const64, frameAddress, NODE, Node, signExtendFrom, truncate, wrap, zeroExtend } from './node.ts';
+import { arith, const32, const64, frameAddress, NODE, Node, signExtendFrom, splitSum, truncate, wrap, zeroExtend } from './node.ts';
 
 /** Where an access goes: `base` (i32) plus an unsigned offset. */
 export interface Place {
@@ -29,17 +29,20 @@ export class BlockBuilder {
   readonly effects: Effect[] = [];
   readonly frameUse: FrameUse = { accesses: [], escapes: [], escapesAll: false };
   readonly #facts: readonly (Fact | undefined)[];
-  readonly #values: Map<number, Node> = new Map();
-  readonly #entry: Map<number, Node> = new Map();
-  /** What memory of the frame holds, by offset and size. */
-  readonly #stored: Map<number, { size: number; value: Node }> = new Map();
+  readonly #values: Map<number, Node>;
+  readonly #entry: Map<number, Node>;
+  readonly #stored: Map<number, { readonly size: number; readonly value: Node }>;
   /** The instruction in hand. */
   index = 0;
 
-  constructor(context: FunctionContext, block: Block, facts: readonly (Fact | undefined)[]) {
+  /** `facts` are about the variables' locals; `before` is the state that the block's only predecessor leaves, if it has only one. */
+  constructor(context: FunctionContext, block: Block, facts: readonly (Fact | undefined)[], before?: State) {
     this.context = context;
     this.block = block;
     this.#facts = facts;
+    this.#values = new Map(before?.values);
+    this.#entry = before?.entry ?? new Map();
+    this.#stored = new Map(before?.stored);
   }
 
   build(): BlockCode {
@@ -53,7 +56,8 @@ export class BlockBuilder {
       (handlers[opcode.kind] as Handler<Opcode>)(this, insn, opcode);
     }
     if (block.select) this.#values.set(block.select.selector, const64(BigInt(block.select.value)));
-    return { effects: this.effects, out: this.#values, condition: this.#condition(), frameUse: this.frameUse };
+    const condition = this.#condition();
+    return { effects: this.effects, values: this.#values, entry: this.#entry, stored: this.#stored, condition, frameUse: this.frameUse };
   }
 
   /** Takes the block's instructions from the budget: its body and its jump or exit. */
@@ -90,7 +94,7 @@ export class BlockBuilder {
   load(address: Node, offset: number, size: SizeBytes, signed = false): Node {
     if (address.op === NODE.frameAddress) {
       const at = address.k + offset;
-      this.frameUse.accesses.push({ offset: at, size });
+      this.frameUse.accesses.push({ offset: at, size, write: false });
       const value = this.#slotValue(at, size) ?? this.#storedValue(at, size);
       if (value) return signed ? signExtendFrom((size * 8) as 8 | 16 | 32, value) : value;
     }
@@ -118,7 +122,7 @@ export class BlockBuilder {
     if (value.op === NODE.frameAddress) this.frameUse.escapesAll = true;
     if (address.op === NODE.frameAddress) {
       const at = address.k + offset;
-      this.frameUse.accesses.push({ offset: at, size });
+      this.frameUse.accesses.push({ offset: at, size, write: true });
       const slot = this.context.slots.get(at);
       if (slot) return this.setVariable(slot.variable, truncate(value, size * 8));
       this.#forget(at, size);
@@ -143,16 +147,10 @@ export class BlockBuilder {
     }
     if (context.module.region) return this.#checkedPlace(address, offset, size);
     if (context.module.program.fixups.probeLoads?.has(this.index)) return this.#probedPlace(address, offset, size);
-    let base = address;
-    let total = offset;
-    if (base.op === OP.i64_add && base.b!.op === NODE.const) {
-      const more = BigInt.asIntN(64, base.b!.big);
-      // A constant this small is no address, so what is left of it is one, and stays positive.
-      if (more > -32_768n && more < 32_768n) {
-        base = base.a!;
-        total += Number(more);
-      }
-    }
+    const { rest, constant } = splitSum(address);
+    // Constants this small are no address: the rest is one, and stays positive.
+    const whole = constant + offset;
+    const [base, total] = whole >= 0 && whole < 65_536 ? [rest, whole] : [address, offset];
     if (total >= 0 && total < 65_536) return { base: wrap(base), offset: total };
     return { base: arith('add', false, wrap(address), const32(offset)), offset: 0 };
   }

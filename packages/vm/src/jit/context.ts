@@ -77,18 +77,26 @@ export const ANY: Fact = { kind: 'value', bits: 64, nonzero: false };
 /** How one block uses the stack frame directly. */
 export interface FrameUse {
   /** Accesses at a constant offset from the frame pointer, as offset and size in bytes. */
-  readonly accesses: { readonly offset: number; readonly size: number }[];
+  readonly accesses: { readonly offset: number; readonly size: number; readonly write: boolean }[];
   /** Ranges whose address something else gets. */
   readonly escapes: { readonly start: number; readonly end: number }[];
   /** An address of the stack is where it can't be followed. */
   escapesAll: boolean;
 }
 
+/** What is known at the end of a block, for the blocks that only it leads to. */
+export interface State {
+  /** Values of variables; one that is absent has the value of its local. */
+  readonly values: ReadonlyMap<number, Node>;
+  /** Nodes for the locals themselves. */
+  readonly entry: Map<number, Node>;
+  /** What memory of the stack frame holds, by offset. */
+  readonly stored: ReadonlyMap<number, { readonly size: number; readonly value: Node }>;
+}
+
 /** A block's translation. */
-export interface BlockCode {
+export interface BlockCode extends State {
   readonly effects: readonly Effect[];
-  /** New values of variables, by variable; a variable that keeps its value is absent. */
-  readonly out: ReadonlyMap<number, Node>;
   /** For a conditional end: not 0 where the jump is taken. */
   readonly condition: Node | undefined;
   readonly frameUse: FrameUse;

@@ -4,7 +4,7 @@ import { TRAP_REASON } from '../cells.ts';
 import type { CodeWriter } from '../wasm/code.ts';
 import { I32, I64, OP } from '../wasm/op.ts';
 import type { ValueType } from '../wasm/op.ts';
-import type { BlockCode, FunctionContext } from './context.ts';
+import type { FunctionContext } from './context.ts';
 import type { Effect } from './effect.ts';
 import { isConst, NODE } from './node.ts';
 import type { Node } from './node.ts';
@@ -22,51 +22,119 @@ export interface FunctionLocals {
 /** Called where an instruction that may trap has been written: offset in the code, instruction. */
 export type PlaceRecorder = (offset: number, insn: number) => void;
 
+/** The tree of blocks that have one predecessor each, under it: where a value once emitted is still there. */
+export interface Paths {
+  /** The only predecessor of a block, whose state it goes on with; -1 where several paths meet. */
+  readonly parent: Int32Array;
+  /** The first block of the path. */
+  readonly root: Int32Array;
+  /** A block's place in a walk of the tree, and the place after the last one below it. */
+  readonly enter: Int32Array;
+  readonly leave: Int32Array;
+}
+
+/** What a block leaves to the blocks below it. */
+interface Leftover {
+  readonly pending: ReadonlySet<Node>;
+  readonly taken: Readonly<Record<ValueType, number>>;
+}
+
+/** Owner of a local that only the jump in hand may use. */
+const EDGE = -2;
+
 export class Emitter {
   readonly code: CodeWriter;
   readonly #context: FunctionContext;
   readonly #locals: FunctionLocals;
   readonly #record: PlaceRecorder | undefined;
   readonly #restore: () => void;
-  /** Temporaries by type, and how many of them the block in hand uses. */
+  readonly paths: Paths;
+  /** Temporaries by type, and how many of them are in use on the path in hand. */
   readonly #pool: Record<ValueType, number[]> = { [I32]: [], [I64]: [] };
-  readonly #taken: Record<ValueType, number> = { [I32]: 0, [I64]: 0 };
+  #taken: Record<ValueType, number> = { [I32]: 0, [I64]: 0 };
   /** Loads whose place has passed and that are not emitted yet. */
-  #pending: Node[] = [];
+  #pending: Set<Node> = new Set();
+  readonly #left: Leftover[] = [];
+  #block = 0;
+  /** Inside of a jump: what to undo after it. */
+  #trail: { node: Node; local: number; owner: number }[] | undefined;
 
   /** `restore` writes what must happen before the function returns. */
-  constructor(code: CodeWriter, context: FunctionContext, locals: FunctionLocals, restore: () => void, record?: PlaceRecorder) {
+  constructor(code: CodeWriter, context: FunctionContext, locals: FunctionLocals, paths: Paths, restore: () => void, record?: PlaceRecorder) {
     this.code = code;
     this.#context = context;
     this.#locals = locals;
+    this.paths = paths;
     this.#restore = restore;
     this.#record = record;
   }
 
-  /** Effects, then the condition (left on the stack), then the new values of those variables that are live. */
-  block(block: BlockCode, isLiveOut: (variable: number) => boolean): void {
-    this.#taken[I32] = 0;
-    this.#taken[I64] = 0;
-    this.#pending = [];
-    const out = [...block.out].filter(([variable, node]) => isLiveOut(variable) && !(node.op === NODE.variable && node.k === variable));
-    for (const effect of block.effects) countEffect(effect);
-    if (block.condition) count(block.condition);
-    for (const [, node] of out) count(node);
-    for (const effect of block.effects) (this.#effects[effect.kind] as (effect: Effect) => void)(effect);
-    if (block.condition) this.node(block.condition);
-    for (const [, node] of out) this.node(node);
-    for (let index = out.length - 1; index >= 0; index--) this.code.set(this.#locals.variable(out[index]![0]));
+  /** Effects, then `last` (a condition, or r0 of a block that returns), left on the stack. `live` are values that something below needs. */
+  block(id: number, effects: readonly Effect[], last: Node | undefined, live: Iterable<Node>): void {
+    this.#enter(id);
+    for (const effect of effects) countEffect(effect);
+    if (last) count(last);
+    for (const node of live) count(node);
+    for (const effect of effects) (this.#effects[effect.kind] as (effect: Effect) => void)(effect);
+    if (last) this.node(last);
+    this.#left[id] = { pending: this.#pending, taken: { ...this.#taken } };
   }
 
-  /** As `block` for a block that returns: leaves r0 on the stack. */
-  returning(block: BlockCode, value: Node): void {
-    this.block({ ...block, condition: value }, () => false);
+  /** Gives variables their new values, all at once, on the way out of a block. */
+  moves(from: number, moves: readonly (readonly [variable: number, node: Node])[]): void {
+    const left = this.#left[from]!;
+    this.#block = from;
+    this.#pending = new Set();
+    this.#taken = { ...left.taken };
+    this.#trail = [];
+    for (const [, node] of moves) this.node(node);
+    for (let index = moves.length - 1; index >= 0; index--) this.code.set(this.#locals.variable(moves[index]![0]));
+    for (const { node, local, owner } of this.#trail.reverse()) {
+      node.local = local;
+      node.owner = owner;
+    }
+    this.#trail = undefined;
+  }
+
+  #enter(id: number): void {
+    const parent = this.paths.parent[id]!;
+    const left = parent < 0 ? undefined : this.#left[parent];
+    this.#block = id;
+    this.#pending = new Set(left?.pending);
+    this.#taken = left ? { ...left.taken } : { [I32]: 0, [I64]: 0 };
+  }
+
+  /** The local that holds a node's value here, or -1. */
+  #home(node: Node): number {
+    if (node.local < 0) return -1;
+    if (this.#holds(node.owner)) return node.local;
+    if (node.elsewhere) for (const { owner, local } of node.elsewhere) if (this.#holds(owner)) return local;
+    return -1;
+  }
+
+  #holds(owner: number): boolean {
+    if (owner === EDGE) return true;
+    const { enter, leave } = this.paths;
+    const here = enter[this.#block]!;
+    return enter[owner]! <= here && here < leave[owner]!;
+  }
+
+  #settle(node: Node, local: number): void {
+    if (this.#trail) {
+      this.#trail.push({ node, local: node.local, owner: node.owner });
+      node.owner = EDGE;
+    } else {
+      if (node.local >= 0) (node.elsewhere ??= []).push({ owner: node.owner, local: node.local });
+      node.owner = this.#block;
+      this.#pending.delete(node);
+    }
+    node.local = local;
   }
 
   readonly #effects: { readonly [Kind in Effect['kind']]: (effect: Extract<Effect, { kind: Kind }>) => void } = {
     load: ({ node }) => {
       if (node.checked) this.#materialise(node);
-      else if (node.uses > 0) this.#pending.push(node);
+      else if (node.uses > 0) this.#pending.add(node);
     },
     pin: ({ node }) => this.#materialise(node),
     store: ({ op, base, offset, value, insn }) => {
@@ -123,8 +191,9 @@ export class Emitter {
     if (callee.returns === 'void') return;
     if (!result || result.uses === 0) this.code.op(OP.drop);
     else {
-      result.local = this.#temporary(result.wide ? I64 : I32);
-      this.code.set(result.local);
+      const local = this.#temporary(result.wide ? I64 : I32);
+      this.code.set(local);
+      this.#settle(result, local);
     }
   }
 
@@ -151,34 +220,32 @@ export class Emitter {
 
   /** Emits the pending loads that something still needs, since memory may change now. */
   #flush(): void {
-    const pending = this.#pending;
-    this.#pending = [];
-    for (const node of pending) if (node.local < 0 && node.uses > 0) this.#materialise(node);
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    for (const node of pending) this.#materialise(node);
   }
 
   /** Gives a node a local, now. */
   #materialise(node: Node): void {
     if (node.op === NODE.result && node.c) return this.#materialise(node.c);
-    if (node.local >= 0 || isTrivial(node)) return;
+    if (isTrivial(node) || this.#home(node) >= 0) return;
     this.#write(node);
-    if (node.local >= 0) return void this.code.op(OP.drop);
-    node.local = this.#temporary(node.wide ? I64 : I32);
-    this.code.set(node.local);
+    const local = this.#temporary(node.wide ? I64 : I32);
+    this.code.set(local);
+    this.#settle(node, local);
   }
 
   /** Leaves the node's value on the stack. */
   node(node: Node): void {
-    if (node.local >= 0) return void this.code.get(node.local);
+    const home = this.#home(node);
+    if (home >= 0) return void this.code.get(home);
     if (node.op === NODE.result && node.c) return this.node(node.c);
-    if (node.uses > 1 && !isTrivial(node)) {
-      this.#write(node);
-      node.local = this.#temporary(node.wide ? I64 : I32);
-      this.code.tee(node.local);
-      return;
-    }
     this.#write(node);
-    // A load that is used in place must not be emitted again.
-    if (node.insn >= 0) node.uses = 0;
+    if (node.uses > 1 && !isTrivial(node)) {
+      const local = this.#temporary(node.wide ? I64 : I32);
+      this.code.tee(local);
+      this.#settle(node, local);
+    } else if (node.insn >= 0 && !this.#trail) this.#pending.delete(node);
   }
 
   #temporary(type: ValueType): number {
@@ -297,12 +364,12 @@ export class Emitter {
 
   /** A 16-bit load that only the swap needs is two loads of a byte. */
   #swapsLoad(x: Node): boolean {
-    const load = x.op === OP.i32_wrap_i64 && x.local < 0 && x.uses === 1 ? x.a! : undefined;
-    if (load?.op !== OP.i64_load16_u || load.uses !== 1 || load.local >= 0 || load.checked) return false;
+    const load = x.op === OP.i32_wrap_i64 && this.#home(x) < 0 && x.uses === 1 ? x.a! : undefined;
+    if (load?.op !== OP.i64_load16_u || load.uses !== 1 || this.#home(load) >= 0 || load.checked) return false;
     const { code } = this;
     const base = load.a!;
     this.#materialise(base);
-    load.uses = 0;
+    if (!this.#trail) this.#pending.delete(load);
     this.node(base);
     code.access(OP.i32_load8_u, load.k);
     this.#record?.(code.length, load.insn);

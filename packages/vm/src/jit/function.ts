@@ -4,17 +4,21 @@ import { BPF_MAX_LOOPS, MAX_BPF_STACK, MAX_CALL_FRAMES, TRAP_REASON } from '../c
 import { CodeWriter } from '../wasm/code.ts';
 import { I32, I64, OP } from '../wasm/op.ts';
 import type { ValueType } from '../wasm/op.ts';
-import { analyse, promotedSlots } from './analysis.ts';
+import { analyse, promotedSlots, slotLiveness } from './analysis.ts';
 import type { Facts } from './analysis.ts';
 import { BlockBuilder } from './block.ts';
-import type { FunctionContext, ModuleContext } from './context.ts';
+import type { BlockCode, FunctionContext, ModuleContext } from './context.ts';
 import { Emitter } from './emit.ts';
-import type { PlaceRecorder } from './emit.ts';
+import type { Paths, PlaceRecorder } from './emit.ts';
+import { successors } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { isLive } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
+import { NODE } from './node.ts';
+import type { Node } from './node.ts';
 import type { Order } from './order.ts';
 import { writeStructure } from './structure.ts';
+import type { StructureWriter } from './structure.ts';
 
 export interface FunctionBody {
   readonly code: CodeWriter;
@@ -38,38 +42,136 @@ export interface FunctionInput {
 
 /** Throws VmError where an instruction can't be translated. */
 export function translate(input: FunctionInput, record?: PlaceRecorder): FunctionBody {
-  const { graph, order, live } = input;
-  const { context, facts } = prepare(input);
+  const { graph, order } = input;
+  const prepared = prepare(input);
   const code = new CodeWriter(1024);
-  const locals = new FunctionFrame(input, context);
+  const locals = new FunctionFrame(input, prepared.context);
   const restore = (): void => {
     if (input.nests) code.i32(input.module.cell('stackPointer')).get(locals.frame).i32(graph.frameSize).op(OP.i32_add).access(OP.i32_store);
   };
-  const emitter = new Emitter(code, context, locals, restore, record);
+  const emitter = new Emitter(code, prepared.context, locals, pathsOf(graph, order), restore, record);
   locals.enter(code);
-  writeStructure(graph, order, code, {
-    negate: () => code.op(OP.i32_eqz),
-    block(id) {
-      const builder = new BlockBuilder(context, graph.blocks[id]!, facts[id]!);
-      const block = builder.build();
-      const { term } = graph.blocks[id]!;
-      if (term.kind === 'return') {
-        emitter.returning(block, builder.variable(0));
-        restore();
-        code.op(OP.return);
-      } else {
-        emitter.block(block, (variable) => variable >= context.registerVars || isLive(live.out[id]!, variable));
-        if (term.kind === 'unreachable') {
-          code.i32(input.module.cell('trapReason')).i32(TRAP_REASON.unreachable).access(OP.i32_store).op(OP.unreachable);
-        }
-      }
-    },
-  });
+  writeStructure(graph, order, code, new BodyWriter(input, prepared, emitter, restore));
   return { code, locals: locals.types };
 }
 
+/** Writes blocks and jumps where the structure says. */
+class BodyWriter implements StructureWriter {
+  readonly #input: FunctionInput;
+  readonly #prepared: Prepared;
+  readonly #emitter: Emitter;
+  readonly #restore: () => void;
+  readonly #paths: Paths;
+  readonly #states: BlockCode[] = [];
+
+  constructor(input: FunctionInput, prepared: Prepared, emitter: Emitter, restore: () => void) {
+    this.#input = input;
+    this.#prepared = prepared;
+    this.#emitter = emitter;
+    this.#restore = restore;
+    this.#paths = emitter.paths;
+  }
+
+  block(id: number): void {
+    const { graph, module } = this.#input;
+    const { context, facts } = this.#prepared;
+    const { code } = this.#emitter;
+    const block = graph.blocks[id]!;
+    const parent = this.#paths.parent[id]!;
+    const root = this.#paths.root[id]!;
+    const builder = new BlockBuilder(context, block, facts[root]!, parent < 0 ? undefined : this.#states[parent]);
+    const state = builder.build();
+    this.#states[id] = state;
+    const last = block.term.kind === 'return' ? builder.variable(0) : state.condition;
+    this.#emitter.block(id, state.effects, last, this.#liveNodes(id, state));
+    if (block.term.kind === 'return') {
+      this.#restore();
+      code.op(OP.return);
+    } else if (block.term.kind === 'unreachable') {
+      code.i32(module.cell('trapReason')).i32(TRAP_REASON.unreachable).access(OP.i32_store).op(OP.unreachable);
+    }
+  }
+
+  negate(): void {
+    this.#emitter.code.op(OP.i32_eqz);
+  }
+
+  hasMoves(from: number, to: number): boolean {
+    return this.#movesOf(from, to).length > 0;
+  }
+
+  moves(from: number, to: number): void {
+    const moves = this.#movesOf(from, to);
+    if (moves.length > 0) this.#emitter.moves(from, moves);
+  }
+
+  #movesOf(from: number, to: number): [number, Node][] {
+    if (this.#paths.parent[to] === from) return [];
+    const moves: [number, Node][] = [];
+    for (const [variable, node] of this.#states[from]!.values) {
+      if (this.#prepared.isLiveIn(to, variable) && !(node.op === NODE.variable && node.k === variable)) moves.push([variable, node]);
+    }
+    return moves;
+  }
+
+  /** What must not be computed twice: values that a successor needs, and what loads from the stack may be answered with. */
+  #liveNodes(id: number, state: BlockCode): Set<Node> {
+    const live = new Set<Node>();
+    const { term } = this.#input.graph.blocks[id]!;
+    for (const next of successors(term)) {
+      for (const [variable, node] of state.values) if (this.#prepared.isLiveIn(next, variable)) live.add(node);
+      if (this.#paths.parent[next] === id) for (const { value } of state.stored.values()) live.add(value);
+    }
+    return live;
+  }
+}
+
+/** Blocks with one predecessor go on with its state, as one path with it. */
+function pathsOf(graph: Graph, order: Order): Paths {
+  const count = graph.blocks.length;
+  const parent = new Int32Array(count).fill(-1);
+  const root = Int32Array.from({ length: count }, (_, block) => block);
+  const children: number[][] = Array.from({ length: count }, () => []);
+  for (const block of order.rpo) {
+    const [pred, more] = order.preds[block]!;
+    if (pred === undefined || more !== undefined || order.place[pred]! >= order.place[block]!) continue;
+    parent[block] = pred;
+    root[block] = root[pred]!;
+    children[pred]!.push(block);
+  }
+  const enter = new Int32Array(count);
+  const leave = new Int32Array(count);
+  let time = 0;
+  for (const start of order.rpo) {
+    if (parent[start]! >= 0) continue;
+    const stack = [start];
+    const cursor = [0];
+    enter[start] = time++;
+    while (stack.length > 0) {
+      const block = stack[stack.length - 1]!;
+      const child = children[block]![cursor[cursor.length - 1]!++];
+      if (child === undefined) {
+        leave[block] = time;
+        stack.pop();
+        cursor.pop();
+      } else {
+        enter[child] = time++;
+        stack.push(child);
+        cursor.push(0);
+      }
+    }
+  }
+  return { parent, root, enter, leave };
+}
+
+interface Prepared {
+  readonly context: FunctionContext;
+  readonly facts: readonly Facts[];
+  readonly isLiveIn: (block: number, variable: number) => boolean;
+}
+
 /** Runs the analysis, and decides about stack slots with its result. */
-function prepare({ module, graph, order, live, args }: FunctionInput): { context: FunctionContext; facts: readonly Facts[] } {
+function prepare({ module, graph, order, live, args }: FunctionInput): Prepared {
   const registerVars = graph.vars;
   const first: FunctionContext = { module, graph, slots: new Map(), stackEscapes: true, registerVars, mayGoto: registerVars };
   const entry: Facts = [];
@@ -80,7 +182,12 @@ function prepare({ module, graph, order, live, args }: FunctionInput): { context
   for (const facts of analysis.facts) {
     for (const { variable, size } of slots.values()) facts[variable] = { kind: 'value', bits: size * 8, nonzero: false };
   }
-  return { context, facts: analysis.facts };
+  const slotLive = slotLiveness(graph, order, analysis, slots);
+  const isLiveIn = (block: number, variable: number): boolean => {
+    if (variable < registerVars) return isLive(live.in[block]!, variable);
+    return variable === registerVars || isLive(slotLive[block]!, variable - registerVars - 1);
+  };
+  return { context, facts: analysis.facts, isLiveIn };
 }
 
 /** The function's locals, and its first instructions. */

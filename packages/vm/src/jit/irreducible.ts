@@ -47,6 +47,20 @@ function addDispatch(graph: Graph, entries: readonly number[], inside: Set<numbe
   return dispatch;
 }
 
+/** Lets jumps go straight through blocks that do nothing but jump on. */
+export function threadJumps(graph: Graph): void {
+  const through = (to: number): number => {
+    let at = to;
+    for (let steps = 0; steps < 16; steps++) {
+      const { start, end, term } = graph.blocks[at]!;
+      if (start !== end || term.kind !== 'goto' || at === 0) break;
+      at = term.to;
+    }
+    return at;
+  };
+  for (const block of graph.blocks) block.term = redirect(block.term, through);
+}
+
 /** The terminator with each target mapped. */
 export function redirect(term: Terminator, map: (to: number) => number): Terminator {
   switch (term.kind) {

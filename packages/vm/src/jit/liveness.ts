@@ -54,28 +54,35 @@ export function registerEffects(insn: BpfInsn, opcode: Opcode, index: number, ca
 }
 
 export interface Liveness {
-  /** By block: bit sets of the variables that are live at its start and at its end. */
+  /** By block: bit set of the variables that are live at its start. */
   readonly in: readonly Uint32Array[];
-  readonly out: readonly Uint32Array[];
 }
 
 export function livenessOf(graph: Graph, order: Order, insns: readonly BpfInsn[], callUses: CallUses): Liveness {
   const words = (graph.vars + 31) >> 5;
   const sets = (): Uint32Array[] => graph.blocks.map(() => new Uint32Array(words));
-  const [liveIn, liveOut, uses, defs] = [sets(), sets(), sets(), sets()];
+  const [uses, defs] = [sets(), sets()];
   for (const id of order.rpo) blockEffects(graph.blocks[id]!, insns, callUses, uses[id]!, defs[id]!);
+  return { in: solve(graph, order, uses, defs) };
+}
+
+/** What is live at the start of each block, from what each block reads before it writes it, and what it writes. */
+export function solve(graph: Graph, order: Order, uses: readonly Uint32Array[], defs: readonly Uint32Array[]): Uint32Array[] {
+  const words = uses[0]?.length ?? 0;
+  const live = graph.blocks.map(() => new Uint32Array(words));
   const queued = new Uint8Array(graph.blocks.length).fill(1);
   const queue = [...order.rpo];
   while (queue.length > 0) {
     const id = queue.pop()!;
     queued[id] = 0;
-    const out = liveOut[id]!;
-    for (const next of successors(graph.blocks[id]!.term)) for (let word = 0; word < words; word++) out[word]! |= liveIn[next]![word]!;
+    const next = successors(graph.blocks[id]!.term);
     let changed = false;
     for (let word = 0; word < words; word++) {
-      const value = (uses[id]![word]! | (out[word]! & ~defs[id]![word]!)) >>> 0;
-      if (value !== liveIn[id]![word]) changed = true;
-      liveIn[id]![word] = value;
+      let out = 0;
+      for (const to of next) out |= live[to]![word]!;
+      const value = (uses[id]![word]! | (out & ~defs[id]![word]!)) >>> 0;
+      if (value !== live[id]![word]) changed = true;
+      live[id]![word] = value;
     }
     if (!changed) continue;
     for (const pred of order.preds[id]!) {
@@ -83,36 +90,31 @@ export function livenessOf(graph: Graph, order: Order, insns: readonly BpfInsn[]
       queued[pred] = 1;
     }
   }
-  return { in: liveIn, out: liveOut };
+  return live;
 }
 
 export function isLive(set: Uint32Array, variable: number): boolean {
-  return variable >= set.length * 32 || (set[variable >> 5]! & (1 << (variable & 31))) !== 0;
+  return (set[variable >> 5]! & (1 << (variable & 31))) !== 0;
 }
 
 /** Adds a block's upward-exposed uses and its definitions. */
 function blockEffects(block: Block, insns: readonly BpfInsn[], callUses: CallUses, uses: Uint32Array, defs: Uint32Array): void {
-  const { vars } = block.frame;
-  const apply = (index: number): void => {
+  let [used, defined] = [0, 0];
+  const last = block.term.kind === 'branch' ? block.term.insn : -1;
+  for (let index = block.start; index < block.end || index === last; index++) {
     const insn = insns[index]!;
     const opcode = opcodeOf(insn);
-    if (!opcode) return;
+    if (!opcode) continue;
     const effects = registerEffects(insn, opcode, index, callUses);
-    for (let reg = 0; reg < 10; reg++) {
-      const variable = vars[reg]!;
-      const [word, bit] = [variable >> 5, 1 << (variable & 31)];
-      if (effects.uses & (1 << reg) && !(defs[word]! & bit)) uses[word]! |= bit;
-    }
-    for (let reg = 0; reg < 10; reg++) {
-      const variable = vars[reg]!;
-      if (effects.defs & (1 << reg)) defs[variable >> 5]! |= 1 << (variable & 31);
-    }
-  };
-  for (let index = block.start; index < block.end; index++) apply(index);
-  if (block.term.kind === 'branch') apply(block.term.insn);
-  if (block.term.kind === 'return') uses[0]! |= defs[0]! & 1 ? 0 : 1;
-  // An inlined subprogram's exit leaves r0 in place; whether it is read, its continuation knows.
-  const special = block.term.kind === 'dispatch' ? block.term.selector : -1;
-  if (special >= 0) uses[special >> 5]! |= 1 << (special & 31);
-  if (block.select) defs[block.select.selector >> 5]! |= 1 << (block.select.selector & 31);
+    used |= effects.uses & ~defined;
+    defined |= effects.defs;
+  }
+  if (block.term.kind === 'return') used |= 1 & ~defined;
+  const add = (set: Uint32Array, variable: number): void => void (set[variable >> 5]! |= 1 << (variable & 31));
+  for (let reg = 0; reg < 10; reg++) {
+    if (used & (1 << reg)) add(uses, block.frame.vars[reg]!);
+    if (defined & (1 << reg)) add(defs, block.frame.vars[reg]!);
+  }
+  if (block.term.kind === 'dispatch') add(uses, block.term.selector);
+  if (block.select) add(defs, block.select.selector);
 }

@@ -20,7 +20,7 @@ import type { Callee } from './effect.ts';
 import { translate } from './function.ts';
 import { buildGraph, subprogramAt } from './graph.ts';
 import type { Graph } from './graph.ts';
-import { makeReducible } from './irreducible.ts';
+import { makeReducible, threadJumps } from './irreducible.ts';
 import { const32 } from './node.ts';
 import { isLive, livenessOf } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
@@ -156,11 +156,12 @@ class ModuleCompiler {
     if (known) return known;
     const { insns } = this.#program;
     const graph = buildGraph(this.#program, subprogram, { inlines: this.#inlines, depthOf: (index) => this.#frameDepth(index) });
+    threadJumps(graph);
     let order = orderOf(graph);
     if (!isReducible(order)) {
       makeReducible(graph);
       order = orderOf(graph);
-    } else if (unrollLoops(graph, order, this.#program)) order = orderOf(graph);
+    } else if (unrollLoops(graph, order, this.#program, !this.#options.fuel)) order = orderOf(graph);
     const live = livenessOf(graph, order, insns, (index, insn) => this.#callUses(index, insn, subprogram));
     const args = main ? 'main' : [1, 2, 3, 4, 5].filter((register) => isLive(live.in[0]!, register));
     const params: ValueType[] = args === 'main' ? [I32] : [I32, ...args.map((): ValueType => I64)];

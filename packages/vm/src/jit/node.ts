@@ -41,8 +41,11 @@ export class Node {
   readonly depth: number;
   /** References from what will be emitted. */
   uses = 0;
-  /** Local that holds it once it is emitted; -1 before, or where it is used in place. */
+  /** Local that holds it once it is emitted, and the block that emitted it; -1 before, or where it is used in place. */
   local = -1;
+  owner = -1;
+  /** The same for other paths that emitted it for themselves. */
+  elsewhere: { readonly owner: number; readonly local: number }[] | undefined = undefined;
   /** Instruction that a load stands for. */
   insn = -1;
   /** An access that may trap and must not be dropped. */
@@ -161,6 +164,22 @@ export function arith(op: Arith, wide: boolean, x: Node, y: Node): Node {
   const nonzero = op === 'or' && (x.nonzero || y.nonzero);
   return new Node(OPS[op][wide ? 1 : 0], wide, bitsOf(op, wide, x, y), x, y, undefined, 0, 0n, nonzero);
 }
+
+/** An i64 sum as the part that varies and its constant. Only small constants are taken out: what is left of an address is one still. */
+export function splitSum(x: Node, depth = 3): { readonly rest: Node; readonly constant: number } {
+  if (x.op !== OP.i64_add || depth === 0) return { rest: x, constant: 0 };
+  if (isConst(x.b!)) {
+    const value = BigInt.asIntN(64, x.b!.big);
+    if (value <= -MOST_OFFSET || value >= MOST_OFFSET) return { rest: x, constant: 0 };
+    const { rest, constant } = splitSum(x.a!, depth - 1);
+    return { rest, constant: constant + Number(value) };
+  }
+  const [left, right] = [splitSum(x.a!, depth - 1), splitSum(x.b!, depth - 1)];
+  if (left.constant === 0 && right.constant === 0) return { rest: x, constant: 0 };
+  return { rest: arith('add', true, left.rest, right.rest), constant: left.constant + right.constant };
+}
+
+const MOST_OFFSET = 32_768n;
 
 const COMMUTES: ReadonlySet<Arith> = new Set(['add', 'mul', 'and', 'or', 'xor']);
 

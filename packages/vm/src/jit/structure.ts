@@ -15,6 +15,9 @@ export interface StructureWriter {
   block(id: number): void;
   /** Turns the condition on the stack into its opposite. */
   negate(): void;
+  /** Whether a jump has to give variables new values, and writes that. */
+  hasMoves(from: number, to: number): boolean;
+  moves(from: number, to: number): void;
 }
 
 interface Layout {
@@ -26,7 +29,11 @@ interface Layout {
 }
 
 /** A step of the walk still to do. */
-type Task = { readonly kind: 'tree'; readonly block: number } | { readonly kind: 'end' } | { readonly kind: 'else' };
+type Task =
+  | { readonly kind: 'tree'; readonly block: number }
+  | { readonly kind: 'go'; readonly from: number; readonly to: number }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'else' };
 
 export function writeStructure(graph: Graph, order: Order, code: CodeWriter, writer: StructureWriter): void {
   const walk = new Walk(graph, order, code, writer);
@@ -59,6 +66,7 @@ class Walk {
   run(): void {
     for (let task = this.#tasks.pop(); task; task = this.#tasks.pop()) {
       if (task.kind === 'tree') this.#tree(task.block);
+      else if (task.kind === 'go') this.#go(task.from, task.to);
       else if (task.kind === 'else') this.#code.op(OP.else);
       else {
         this.#depth--;
@@ -108,21 +116,30 @@ class Walk {
   }
 
   #branch(from: number, taken: number, next: number): void {
-    const [takenDepth, nextDepth] = [this.#target(from, taken), this.#target(from, next)];
-    if (takenDepth !== undefined) {
-      this.#code.brIf(takenDepth);
+    if (this.#target(from, taken) !== undefined) {
+      this.#jumpIf(from, taken);
       return this.#go(from, next);
     }
-    if (nextDepth !== undefined) {
+    if (this.#target(from, next) !== undefined) {
       this.#writer.negate();
-      this.#code.brIf(nextDepth);
+      this.#jumpIf(from, next);
       return this.#go(from, taken);
     }
     this.#open(OP.if);
-    this.#tasks.push({ kind: 'end' }, { kind: 'tree', block: next }, { kind: 'else' }, { kind: 'tree', block: taken });
+    this.#tasks.push({ kind: 'end' }, { kind: 'go', from, to: next }, { kind: 'else' }, { kind: 'go', from, to: taken });
+  }
+
+  /** Pops a condition and jumps to a label where it holds. */
+  #jumpIf(from: number, to: number): void {
+    if (!this.#writer.hasMoves(from, to)) return void this.#code.brIf(this.#target(from, to)!);
+    this.#open(OP.if);
+    this.#writer.moves(from, to);
+    this.#code.br(this.#target(from, to)!).end();
+    this.#depth--;
   }
 
   #go(from: number, to: number): void {
+    this.#writer.moves(from, to);
     const depth = this.#target(from, to);
     if (depth === undefined) this.#tasks.push({ kind: 'tree', block: to });
     // Where the label's end comes next, falling through is the same.
