@@ -9,6 +9,7 @@ import { ALU_TEXT, pointerAlu } from './pointer-alu.ts';
 import { markChainPrecision } from './precision.ts';
 import { BPF_ADD_CONST, copyReg, markConstScalar, Reg } from './register.ts';
 import { PTR_TO_ARENA, SCALAR_VALUE } from './regtype.ts';
+import { swapBytes } from './byte-swap.ts';
 import { OP_ADD, OP_ARSH, OP_DIV, OP_END, OP_LSH, OP_MOD, OP_MOV, OP_NEG, OP_RSH, OP_SUB, scalarAlu } from './scalar-alu.ts';
 import { assignScalarId, regWidth } from './stack.ts';
 
@@ -35,8 +36,14 @@ function unary(env: Env, insn: BpfInsn, op: number, alu64: boolean): void {
   if (isPointerValue(env, dst_reg)) env.refuse('EACCES', `R${dst_reg} pointer arithmetic prohibited`);
   checkDst(env, dst_reg);
   const dst = env.reg(dst_reg);
-  if (op === OP_NEG && dst.type === SCALAR_VALUE) scalarAlu(dst, dst, OP_NEG, !alu64, env.bpfCapable);
-  else env.markUnknown(dst);
+  if (dst.type !== SCALAR_VALUE) {
+    env.markUnknown(dst);
+  } else if (op === OP_NEG) {
+    scalarAlu(dst, dst, OP_NEG, !alu64, env.bpfCapable);
+  } else {
+    swapBytes(dst, imm, alu64 || (code & 8) !== 0);
+  }
+  dst.id = 0;
 }
 
 function move(env: Env, insn: BpfInsn, alu64: boolean): void {

@@ -38,9 +38,15 @@ function enterLoop(env: Env, caller: FuncState, callee: FuncState): void {
   copyReg(callee.regs[2]!, caller.regs[3]!);
 }
 
+/** Maps whose elements a callback can visit. */
+const ITERABLE: ReadonlySet<number> = new Set([
+  F.BPF_MAP_TYPE_HASH, F.BPF_MAP_TYPE_ARRAY, F.BPF_MAP_TYPE_PERCPU_HASH, F.BPF_MAP_TYPE_PERCPU_ARRAY, F.BPF_MAP_TYPE_LRU_HASH,
+  F.BPF_MAP_TYPE_LRU_PERCPU_HASH,
+]);
+
 function enterForEach(_env: Env, caller: FuncState, callee: FuncState): void {
   const { map, mapUid } = caller.regs[1]!;
-  if (map!.map_type === F.BPF_MAP_TYPE_ARENA) _env.refuse('EINVAL', '');
+  if (!ITERABLE.has(map!.map_type)) _env.refuse('ENOTSUPP', 'callback function not allowed for map');
   copyReg(callee.regs[1]!, caller.regs[1]!);
   markPointer(callee.regs[2]!, T.PTR_TO_MAP_KEY);
   markPointer(callee.regs[3]!, T.PTR_TO_MAP_VALUE);

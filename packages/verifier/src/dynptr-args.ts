@@ -35,6 +35,13 @@ export function processDynptrArg(env: Env, regno: number, flags: number, meta: C
 const typeName = (flags: number): string =>
   flags & T.DYNPTR_TYPE_LOCAL ? 'local' : flags & T.DYNPTR_TYPE_RINGBUF ? 'ringbuf' : flags & T.DYNPTR_TYPE_SKB ? 'skb' : 'xdp';
 
+/** The slot, or −1, without a word in the log. */
+export function quietSlotOf(env: Env, regno: number): number {
+  const reg = env.reg(regno);
+  const off = reg.off + reg.vl;
+  return isConstOffset(reg) && off % 8 === 0 && off <= -16 ? (-off - 1) >> 3 : -1;
+}
+
 /** Slot at the lower address of the dynptr that a stack pointer points to; −1 where none fits there. */
 export function slotOf(env: Env, regno: number): number {
   const reg = env.reg(regno);

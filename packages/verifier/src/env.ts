@@ -1,7 +1,7 @@
 /** All that one verification holds (`struct bpf_verifier_env`), and the few moves that every part makes. */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT, BPF_F_TEST_STATE_FREQ, BPF_PROG_TYPE_SYSCALL, type ErrnoName } from '@libbpf-ts/uapi';
+import { BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT, BPF_F_TEST_STATE_FREQ, type ErrnoName } from '@libbpf-ts/uapi';
 import { Liveness } from './stack-liveness.ts';
 import { Log } from './log.ts';
 import type { ProgFacts, VerifierOps } from './ops.ts';
@@ -139,7 +139,7 @@ export class Env {
       prog_type: request.prog_type,
       expected_attach_type: request.expected_attach_type,
       prog_flags: request.prog_flags,
-      sleepable: (request.prog_flags & BPF_F_SLEEPABLE) !== 0 || request.prog_type === BPF_PROG_TYPE_SYSCALL,
+      sleepable: (request.prog_flags & BPF_F_SLEEPABLE) !== 0,
       gplCompatible: request.gplCompatible,
       capabilities,
       kernelBtf: request.kernelBtf,

@@ -1,7 +1,7 @@
 /** Functions with global linkage: their BTF says what they take, and they are verified for all of it (`btf_prepare_func_args`). */
 
 import { sizeOf, skipModifiers } from './btf-access.ts';
-import type { Env } from './env.ts';
+import { type Env, Refusal } from './env.ts';
 import { checkHelperMem } from './helper-args.ts';
 import { checkUnmodified } from './memory.ts';
 import { type FuncState } from './state.ts';
@@ -108,11 +108,20 @@ export function enterGlobal(env: Env, frame: FuncState, number: number): void {
 
 /** Does a call pass what the global function takes? */
 export function checkGlobalCallArgs(env: Env, number: number): void {
-  globalArgs(env, number).forEach((arg, i) => {
+  try {
+    checkArgs(env, globalArgs(env, number));
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.errno === 'EOPNOTSUPP') throw error;
+    env.refuse('EINVAL', `Caller passes invalid args into func#${number} ('${env.subprogs[number]!.name}')`);
+  }
+}
+
+function checkArgs(env: Env, args: readonly GlobalArg[]): void {
+  args.forEach((arg, i) => {
     const regno = i + 1;
     checkSrc(env, regno);
     const reg = env.reg(regno);
-    const fail = (): never => env.refuse('EINVAL', `Caller passes invalid args into func#${number} ('${env.subprogs[number]!.name}')`);
+    const fail = (): never => env.refuse('EINVAL', '');
     if (arg.kind === 'scalar') {
       if (reg.type !== T.SCALAR_VALUE) {
         env.log.reason(`R${regno} is not a scalar`);

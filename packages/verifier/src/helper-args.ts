@@ -1,7 +1,7 @@
 /** Arguments of a helper against its prototype, in order (`check_func_arg`). */
 
 import type { ArgSpec, ProtoSpec } from './arg-types.ts';
-import { processDynptrArg } from './dynptr-args.ts';
+import { processDynptrArg, quietSlotOf } from './dynptr-args.ts';
 import type { Env } from './env.ts';
 import { isSubtype } from './btf-match.ts';
 import { checkConstString } from './const-string.ts';
@@ -11,7 +11,7 @@ import { markChainPrecision, markSlotPrecision } from './precision.ts';
 import { type Reg, umax } from './register.ts';
 import * as T from './regtype.ts';
 import { processSpinLock } from './spin-locks.ts';
-import { checkStackRange, isConstOffset, isZero, type RawAccess } from './stack.ts';
+import { checkStackRange, isConstOffset, isZero, type RawAccess, tnumText } from './stack.ts';
 import { isSpilledScalar, slotByte, STACK_SPILL, STACK_ZERO } from './state.ts';
 import { processTimer } from './timers.ts';
 import { unsignedText } from './int64.ts';
@@ -49,16 +49,15 @@ export class CallMeta implements RawAccess {
 
 const MEM_BASES = [
   T.PTR_TO_STACK, T.PTR_TO_PACKET, T.PTR_TO_PACKET_META, T.PTR_TO_MAP_KEY, T.PTR_TO_MAP_VALUE, T.PTR_TO_MEM,
-  T.PTR_TO_MEM | T.MEM_RINGBUF, T.PTR_TO_BUF, T.PTR_TO_BTF_ID | T.PTR_TRUSTED, T.PTR_TO_CTX,
+  T.PTR_TO_MEM | T.MEM_RINGBUF, T.PTR_TO_BUF, T.PTR_TO_BTF_ID | T.PTR_TRUSTED,
 ];
-const KEY_VALUE = [T.PTR_TO_STACK, T.PTR_TO_PACKET, T.PTR_TO_PACKET_META, T.PTR_TO_MAP_KEY, T.PTR_TO_MAP_VALUE];
 const SOCKS = [T.PTR_TO_SOCK_COMMON, T.PTR_TO_SOCKET, T.PTR_TO_TCP_SOCK, T.PTR_TO_XDP_SOCK];
 const BTF = T.PTR_TO_BTF_ID;
 
 /** Register types that an argument type takes. */
 const COMPATIBLE: Readonly<Record<string, readonly number[]>> = {
-  ARG_PTR_TO_MAP_KEY: KEY_VALUE,
-  ARG_PTR_TO_MAP_VALUE: KEY_VALUE,
+  ARG_PTR_TO_MAP_KEY: MEM_BASES,
+  ARG_PTR_TO_MAP_VALUE: MEM_BASES,
   ARG_CONST_SIZE: [T.SCALAR_VALUE],
   ARG_CONST_SIZE_OR_ZERO: [T.SCALAR_VALUE],
   ARG_CONST_ALLOC_SIZE_OR_ZERO: [T.SCALAR_VALUE],
@@ -176,8 +175,8 @@ export function checkArgOffset(env: Env, regno: number, reg: Reg, arg: ArgSpec):
 function noteRelease(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: CallMeta, index: number): void {
   if (arg.base === 'ARG_PTR_TO_DYNPTR') {
     if (reg.type !== T.PTR_TO_STACK) env.refuse('EINVAL', 'cannot release unowned const bpf_dynptr');
-    const spi = (-(reg.off + reg.vl) - 1) >> 3;
-    if (!env.frameOf(reg).spilled[spi]?.refObjId) env.refuse('EINVAL', `arg ${index + 1} is an unacquired reference`);
+    const spi = quietSlotOf(env, regno);
+    if (spi < 0 || !env.frameOf(reg).spilled[spi]?.refObjId) env.refuse('EINVAL', `arg ${index + 1} is an unacquired reference`);
   } else if (!reg.refObjId && !isZero(reg)) {
     env.refuse('EINVAL', `R${regno} must be referenced when passed to release function`);
   }
@@ -251,7 +250,7 @@ function checkFixedMem(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Ca
   if (!(arg.flags & T.MEM_ALIGNED)) return;
   const low = arg.size - 1;
   if ((reg.ml | (reg.vl + reg.off)) & low) {
-    env.refuse('EACCES', `misaligned stack access off (0x${(reg.vl >>> 0).toString(16)}; 0x${(reg.ml >>> 0).toString(16)})+${reg.off}+0 size ${arg.size}`);
+    env.refuse('EACCES', `misaligned stack access off ${tnumText(reg)}+${reg.off}+0 size ${arg.size}`);
   }
 }
 

@@ -95,6 +95,10 @@ function recordMap(env: Env, meta: CallMeta): void {
 
 function checkMapFits(env: Env, meta: CallMeta, name: string): void {
   const { map } = meta;
+  if (map && meta.id === F.BPF_FUNC_tail_call && map.map_type !== F.BPF_MAP_TYPE_PROG_ARRAY) {
+    env.log.reason('expected prog array map for tail call', false);
+    env.refuse('EINVAL', '');
+  }
   if (!map || mapFitsHelper(map.map_type, meta.id, env.facts.prog_type, env.facts.expected_attach_type)) return;
   env.refuse('EINVAL', `cannot pass map_type ${map.map_type} into func ${name}#${meta.id}`);
 }

@@ -11,7 +11,7 @@ const LD_IMM64 = 0x18;
 export function helperName(id: number): string {
   const name = BPF_FUNC_NAMES.get(id);
   if (!name) return 'unknown';
-  return name.startsWith('bpf_') ? name : `bpf_${name}`;
+  return name.replace(/^BPF_FUNC_/, 'bpf_');
 }
 
 /** `(b7) r1 = 0`. */

@@ -38,9 +38,9 @@ export class Log {
   }
 
   /** A line that says why: kept whatever the level. */
-  reason(line: string): void {
+  reason(line: string, newline = true): void {
     this.reasons.push(line);
-    if (this.level !== 0) this.#text += `${line}\n`;
+    if (this.level !== 0) this.#text += newline ? `${line}\n` : line;
   }
 
   /** Forgets what was written after `position` (a path that turned out well). */

@@ -1,5 +1,6 @@
 /** Every load and store: whose memory it is, and whether all of it lies inside (`check_mem_access`). */
 
+import { BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH } from '@libbpf-ts/uapi';
 import { isPointer } from './access-rules.ts';
 import { coerceToSize, coerceToSizeSigned } from './bounds.ts';
 import { readBtfPointer, writeBtfPointer } from './btf-access.ts';
@@ -233,8 +234,9 @@ function accessContext(env: Env, reg: Reg, access: Access, off: number): void {
   else readContext(env, off, access.size, access.value, access.signed === true);
 }
 
+/** Values of device maps are never a program's to write, whatever their flags. */
 export function canWriteMap(map: VerifierMap): boolean {
-  return (map.map_flags & BPF_F_RDONLY_PROG) === 0;
+  return (map.map_flags & BPF_F_RDONLY_PROG) === 0 && map.map_type !== BPF_MAP_TYPE_DEVMAP && map.map_type !== BPF_MAP_TYPE_DEVMAP_HASH;
 }
 export function canReadMap(map: VerifierMap): boolean {
   return (map.map_flags & BPF_F_WRONLY_PROG) === 0;

@@ -6,7 +6,7 @@ import { S32_MIN, signedText, ult } from './int64.ts';
 import { copyReg, Reg, setUnbounded32, smin } from './register.ts';
 import * as T from './regtype.ts';
 import { OP_ADD, OP_AND, OP_OR, OP_SUB, OP_XOR } from './scalar-alu.ts';
-import { BPF_MAX_VAR_OFF, isConstOffset } from './stack.ts';
+import { BPF_MAX_VAR_OFF, isConstOffset, tnumText } from './stack.ts';
 import { tnumAdd, tnumSub } from './tnum.ts';
 
 export const ALU_TEXT: Readonly<Record<number, string>> = {
@@ -155,7 +155,7 @@ function subtract(env: Env, dstno: number, dst: Reg, ptr: Reg, by: Reg, known: b
 /** Without CAP_PERFMON a stack pointer keeps a constant offset inside the frame, a map value pointer stays in the value. */
 function checkUnprivileged(env: Env, dstno: number, dst: Reg): void {
   if (dst.type === T.PTR_TO_STACK) {
-    if (!isConstOffset(dst)) env.refuse('EACCES', `R${dstno} variable stack access prohibited for !root, var_off=${tnum(dst)} off=${dst.off}`);
+    if (!isConstOffset(dst)) env.refuse('EACCES', `R${dstno} variable stack access prohibited for !root, var_off=${tnumText(dst)} off=${dst.off}`);
     const off = dst.off + dst.vl;
     if (off >= 0 || off < -512) env.refuse('EACCES', `R${dstno} stack pointer arithmetic goes out of range, prohibited for !root`);
   } else if (dst.type === T.PTR_TO_MAP_VALUE) {
@@ -167,4 +167,3 @@ function checkUnprivileged(env: Env, dstno: number, dst: Reg): void {
   }
 }
 
-const tnum = (reg: Reg): string => `(0x${(reg.vl >>> 0).toString(16)}; 0x${(reg.ml >>> 0).toString(16)})`;

@@ -49,7 +49,7 @@ function isOpcode(code: number): boolean {
   const blank = { code, dst_reg: 0, src_reg: 0, off: 0, imm: 0 };
   if (opcodeOf(blank)) return true;
   // Atomics, byte swaps and gotol are selected by the immediate or the offset.
-  return [16, 32, 64].some((imm) => opcodeOf({ ...blank, imm }) !== undefined) || opcodeOf({ ...blank, src_reg: 1 }) !== undefined;
+  return [16, 32, 64, 0x100].some((imm) => opcodeOf({ ...blank, imm }) !== undefined) || opcodeOf({ ...blank, src_reg: 1 }) !== undefined;
 }
 
 function resolveOne(env: Env, i: number): void {

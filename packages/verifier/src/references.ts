@@ -35,7 +35,7 @@ export function releaseReference(env: Env, refObjId: number): boolean {
 }
 
 /** Refuses where something is still held at the outermost exit; what an inner function holds passes to its caller. */
-export function checkLeaks(env: Env, exceptional: boolean): void {
+function checkLeaks(env: Env, exceptional: boolean, where: string): void {
   const { cur } = env;
   if (!exceptional && cur.curframe > 0) return;
   let leaks = false;
@@ -44,14 +44,14 @@ export function checkLeaks(env: Env, exceptional: boolean): void {
     env.log.reason(`Unreleased reference id=${ref.id} alloc_insn=${ref.insn}`);
     leaks = true;
   }
-  if (leaks) env.refuse('EINVAL', '');
+  if (leaks) env.refuse('EINVAL', `${where} would lead to reference leak`);
 }
 
 /** Refuses an exit (or another instruction, named by `where`) inside a locked or protected region, or with references held. */
 export function checkResources(env: Env, exceptional: boolean, locksToo: boolean, where: string): void {
   const { cur } = env;
   if (locksToo && cur.activeLocks) env.refuse('EINVAL', `${where} cannot be used inside bpf_spin_lock-ed region`);
-  checkLeaks(env, exceptional);
+  checkLeaks(env, exceptional, where);
   if (locksToo && cur.activeIrqId) env.refuse('EINVAL', `${where} cannot be used inside bpf_local_irq_save-ed region`);
   if (locksToo && cur.activeRcuLocks) env.refuse('EINVAL', `${where} cannot be used inside bpf_rcu_read_lock-ed region`);
   if (locksToo && cur.activePreemptLocks) env.refuse('EINVAL', `${where} cannot be used inside bpf_preempt_disable-ed region`);

@@ -12,12 +12,14 @@ import {
   STACK_INVALID, STACK_IRQ_FLAG, STACK_ITER, STACK_MISC, STACK_SPILL, STACK_ZERO, withSlotByte,
 } from './state.ts';
 import { hexText } from './int64.ts';
+import { unum } from './print-state.ts';
 
 export const MAX_BPF_STACK = 512;
 export const BPF_MAX_VAR_OFF: number = 1 << 29;
 
-/** `(0x0; 0xff)`. */
-export const tnumText = (reg: Reg): string => `(${hexText(reg.vh, reg.vl)}; ${hexText(reg.mh, reg.ml)})`;
+/** `(0x0; 0xff)`, or the number where it is known. */
+export const tnumText = (reg: Reg): string =>
+  (reg.mh | reg.ml) === 0 ? unum(reg.vh, reg.vl) : `(${hexText(reg.vh, reg.vl)}; ${hexText(reg.mh, reg.ml)})`;
 
 export const isConstOffset = (reg: Reg): boolean => (reg.mh | reg.ml) === 0;
 

@@ -1,6 +1,9 @@
 /** The verifier as callers see it: at once, step by step, or yielding (`bpf_check`). */
 
-import { BPF_MAXINSNS, type ErrnoName } from '@libbpf-ts/uapi';
+import {
+  BPF_MAXINSNS, BPF_MODIFY_RETURN, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER, type ErrnoName,
+} from '@libbpf-ts/uapi';
 import { checkCfg } from './cfg.ts';
 import { diagnose } from './diagnose.ts';
 import { Env, Refusal } from './env.ts';
@@ -95,17 +98,32 @@ export class Verifier {
 
 function prepare(env: Env): void {
   const count = env.insns.length;
+  if (env.request.prog_flags & ~KNOWN_FLAGS) env.refuse('EINVAL', '');
   if (count === 0 || count > (env.bpfCapable ? 1_000_000 : BPF_MAXINSNS)) env.refuse('E2BIG', '');
   findSubprograms(env);
   checkSubprograms(env);
   readFunctionInfo(env);
   resolvePseudoLoads(env);
   checkCfg(env);
+  checkSleepable(env);
   const objection = env.ops.checkAttach?.(env.facts);
   if (objection) env.refuse(objection.errno, objection.message ?? '');
   computeSccs(env);
   env.sccs = new SccTracker(env);
   computeLiveRegisters(env);
+}
+
+const KNOWN_FLAGS = 0x100ff;
+
+/** Which programs may sleep (`can_be_sleepable`), and which must. */
+function checkSleepable(env: Env): void {
+  const { prog_type, expected_attach_type, sleepable } = env.facts;
+  if (prog_type === BPF_PROG_TYPE_SYSCALL && !sleepable) env.refuse('EINVAL', 'Syscall programs can only be sleepable');
+  if (!sleepable || prog_type === BPF_PROG_TYPE_SYSCALL) return;
+  const attachesSleepable = [BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_ITER].includes(expected_attach_type);
+  if (prog_type === BPF_PROG_TYPE_TRACING && attachesSleepable) return;
+  if ([BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_STRUCT_OPS].includes(prog_type)) return;
+  env.refuse('EINVAL', 'Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable');
 }
 
 function statsOf(env: Env): VerifierStats {
