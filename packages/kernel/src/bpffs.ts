@@ -72,7 +72,8 @@ export class FileTree {
 
   /** What is at a path; throws ENOENT or ENOTDIR. */
   resolve(path: string, from: Dir = this.root): Dir | Pin {
-    const { entry, name } = this.#locate(path, from);
+    const { entry, name, dir } = this.#locate(path, from);
+    if (dir.isBpffs && name.includes('.') && name !== '..') throw new KernelError('EPERM', `${name} has a dot`, 'pathname');
     if (!entry) throw new KernelError('ENOENT', `${path}: there is no ${name}`, 'pathname');
     return entry;
   }

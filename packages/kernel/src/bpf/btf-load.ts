@@ -21,7 +21,7 @@ export function btfLoad(call: BpfCall<18>): number {
   const log = new LogBuffer(call, attr.btf_log_level, attr.btf_log_buf, attr.btf_log_size, 'btf_log');
   const bytes = call.read(attr.btf, attr.btf_size, 'btf');
   const verdict = checkBtf(bytes);
-  if (!verdict.ok) log.write(`${verdict.detail}\n`);
+  if (!verdict.ok) log.write(verdict.detail);
   const outcome = log.finish();
   if (call.size >= BpfBtfLoadAttr.offsetOf('btf_log_true_size') + 4) call.put('btf_log_true_size', outcome.trueSize);
   if (!verdict.ok && !outcome.error) throw new KernelError(verdict.errno, verdict.detail, 'btf');

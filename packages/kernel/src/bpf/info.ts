@@ -1,12 +1,13 @@
 /** BPF_OBJ_GET_INFO_BY_FD. Mirrors bpf_*_get_info_by_fd of kernel/bpf/syscall.c and btf.c. */
 
-import { bpf_btf_info, bpf_link_info, bpf_map_info, bpf_prog_info, BpfInfoAttr, KernelError, type Struct } from '@libbpf-ts/uapi';
+import { bpf_btf_info, bpf_link_info, bpf_map_info, bpf_prog_info, BPF_MAP_TYPE_ARRAY, BpfInfoAttr, KernelError, type Struct } from '@libbpf-ts/uapi';
 
 import type { BtfObject } from '../btf-object.ts';
 import type { BpfCall } from '../call.ts';
 import type { BpfLink } from '../link.ts';
 import type { BpfMap } from '../map.ts';
 import type { BpfProg } from '../prog.ts';
+import { sha256 } from '../sha256.ts';
 import { FUNC_INFO_SIZE, LINE_INFO_SIZE } from './prog-records.ts';
 
 type InfoCall = BpfCall<15>;
@@ -104,8 +105,7 @@ function checkRecordSize(count: number, given: number, size: number, argument: s
 function mapInfo(call: InfoCall, map: BpfMap): void {
   const buffer = new InfoBuffer(call, bpf_map_info);
   const given = bpf_map_info.read(buffer.view);
-  if (given.hash !== 0n) throw new KernelError('EINVAL', 'maps of this kernel have no hash', 'hash');
-  if (given.hash_size !== 0) throw new KernelError('EINVAL', 'a size without a place for the hash', 'hash_size');
+  copyHash(call, map, given.hash, given.hash_size);
   bpf_map_info.write(buffer.view, {
     type: map.type, id: map.id, key_size: map.keySize, value_size: map.valueSize, max_entries: map.maxEntries, map_flags: map.flags,
     name: map.name, ifindex: 0, btf_vmlinux_value_type_id: map.btfVmlinuxValueTypeId, netns_dev: 0n, netns_ino: 0n, btf_id: map.btf?.id ?? 0,
@@ -113,6 +113,19 @@ function mapInfo(call: InfoCall, map: BpfMap): void {
     btf_vmlinux_id: map.btfVmlinuxValueTypeId === 0 ? 0 : call.kernel.kernelBtf.id, map_extra: map.attributes.extra,
   });
   buffer.finish();
+}
+
+/** SHA-256 of a frozen array's values (`array_map_get_hash`). */
+function copyHash(call: InfoCall, map: BpfMap, address: bigint, size: number): void {
+  if (address === 0n) {
+    if (size !== 0) throw new KernelError('EINVAL', 'a size without a place for the hash', 'hash_size');
+    return;
+  }
+  if (map.type !== BPF_MAP_TYPE_ARRAY) throw new KernelError('EINVAL', 'only arrays have a hash', 'hash');
+  if (size !== 32) throw new KernelError('EINVAL', 'a SHA-256 has 32 bytes', 'hash_size');
+  if (!map.frozen) throw new KernelError('EPERM', 'only a frozen map has a hash', 'hash');
+  const data = map.header('data');
+  call.write(address, sha256(map.kernel.arena.u8.subarray(data, data + map.header('stride') * map.maxEntries)), 'hash');
 }
 
 function btfInfo(call: InfoCall, object: BtfObject): void {

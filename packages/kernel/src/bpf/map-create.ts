@@ -33,7 +33,7 @@ export function mapCreate(call: BpfCall<0>): number {
   const ops = kernel.mapTypes.get(attr.map_type);
   if (!ops) throw new KernelError('EINVAL', `no map type ${attr.map_type} is built in`, 'map_type');
   ops.allocCheck(attr, kernel, task);
-  if (attr.map_ifindex !== 0) throw new KernelError('EINVAL', 'no device here takes maps', 'map_ifindex');
+  if (attr.map_ifindex !== 0) throw new KernelError('EOPNOTSUPP', 'no device here takes maps', 'map_ifindex');
   if ((call.attr.map_flags & BPF_F_TOKEN_FD) !== 0) refuseToken(call, attr.map_token_fd, 'map_token_fd');
   checkCapabilities(call, attr);
   const name = objectName(call.bytes.subarray(NAME_OFFSET, NAME_OFFSET + 16), 'map_name');

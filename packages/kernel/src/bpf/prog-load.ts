@@ -37,9 +37,7 @@ export function progLoad(call: BpfCall<5>): number {
   const bytes = call.read(attr.insns, attr.insn_cnt * 8, 'insns');
   const license = call.readString(attr.license, 127, 'license');
   if (attr.signature !== 0n) throw new KernelError('EOPNOTSUPP', 'signed programs are not supported', 'signature');
-  if (attr.prog_ifindex !== 0 || (attr.prog_flags & BPF_F_XDP_DEV_BOUND_ONLY) !== 0) {
-    throw new KernelError('EINVAL', 'no device here takes programs of its own', 'prog_ifindex');
-  }
+  if (attr.prog_ifindex !== 0) throw new KernelError('EINVAL', 'no device here takes programs of its own', 'prog_ifindex');
   if (!kernel.progTypes.has(attr.prog_type)) throw new KernelError('EINVAL', `no program type ${attr.prog_type} is built in`, 'prog_type');
   const name = objectName(call.bytes.subarray(NAME_OFFSET, NAME_OFFSET + 16), 'prog_name');
   const insns = decode(bytes);

@@ -122,7 +122,8 @@ function stringAt(btf: Btf, offset: number): string | undefined {
   return offset < btf.stringEnd ? btf.string(offset) : undefined;
 }
 
+/** Some of the kernel's messages end in a newline, some do not; those of func_info do not, but for the record size. */
 function refuse(log: LogBuffer, message: string, argument: string): never {
-  log.write(`${message}\n`);
+  log.write(argument === 'func_info' ? message : `${message}\n`);
   throw new KernelError('EINVAL', message, argument);
 }

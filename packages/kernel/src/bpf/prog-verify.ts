@@ -33,11 +33,13 @@ export function verifyProgram(call: BpfCall<5>, judged: Judged): Verified {
   const { attr } = call;
   const log = new LogBuffer(call, attr.log_level, attr.log_buf, attr.log_size, 'log');
   let verdict: Verified | KernelError;
+  let judgedAtAll = false;
   try {
-    verdict = judge(call, judged, log);
+    verdict = judge(call, judged, log, () => (judgedAtAll = true));
   } catch (error) {
     if (!isKernelError(error)) throw error;
     verdict = error;
+    if (!judgedAtAll) log.write(NOTHING_PROCESSED);
   }
   const { trueSize, error } = log.finish();
   if (call.size >= BpfProgLoadAttr.offsetOf('log_true_size') + 4) call.put('log_true_size', trueSize);
@@ -46,12 +48,17 @@ export function verifyProgram(call: BpfCall<5>, judged: Judged): Verified {
   return verdict;
 }
 
-function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer): Verified {
+/** What the log ends with where the verifier did not come to look at any instruction. */
+const NOTHING_PROCESSED = 'processed 0 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n';
+
+function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer, began: () => void): Verified {
   const { attr, kernel, task } = call;
   const maps = new LoadMaps(call);
   const fdArray = maps.fdArray(judged.insns, log);
   const records = readRecords(call, judged.insns, log);
-  if (attr.core_relo_cnt !== 0) throw new KernelError('EOPNOTSUPP', 'relocations are left to the loader: core_relos are not supported', 'core_relo_cnt');
+  if (records && attr.core_relo_cnt !== 0) {
+    throw new KernelError('EOPNOTSUPP', 'relocations are left to the loader: core_relos are not supported', 'core_relo_cnt');
+  }
   const { sysAdmin, bpf, perfmon, netAdmin } = task.capabilities;
   const request: VerifierRequest = {
     insns: judged.insns, name: judged.name, prog_type: attr.prog_type, expected_attach_type: judged.expectedAttachType,
@@ -65,6 +72,7 @@ function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer): Verified {
     ...(attr.attach_btf_id === 0 ? {} : { attach_btf_id: attr.attach_btf_id }),
   };
   const result = kernel.verify(request);
+  began();
   log.write(result.log);
   if (!result.ok) {
     const first = result.diagnostics[0];
