@@ -129,12 +129,12 @@ function checkMayGoto(env: Env, insn: BpfInsn): void {
   const { cur } = env;
   const queued = pushBranch(env, env.insnIdx + 1, env.insnIdx);
   queued.mayGotoDepth++;
-  const before = previousCheckpoint(cur, env.insnIdx);
+  const before = cur.parent && previousCheckpoint(cur.parent, env.insnIdx);
   if (before) widen(env, before, queued);
   env.insnIdx += insn.off + 1;
 }
 
-/** The latest saved ancestor at the same instruction, in the same frames. */
+/** The latest saved ancestor of a state (not itself) at an instruction, in the same frames. */
 export function previousCheckpoint(state: VerifierState, insn: number): VerifierState | undefined {
   for (let saved = state.parent; saved; saved = saved.parent) {
     if (saved.insnIdx === insn && saved.curframe === state.curframe && sameCallsites(saved, state)) return saved;

@@ -96,7 +96,8 @@ export class Verifier {
   }
 }
 
-function prepare(env: Env): void {
+/** Everything before the first path is walked. */
+export function prepare(env: Env): void {
   const count = env.insns.length;
   if (env.request.prog_flags & ~KNOWN_FLAGS) env.refuse('EINVAL', '');
   if (count === 0 || count > (env.bpfCapable ? 1_000_000 : BPF_MAXINSNS)) env.refuse('E2BIG', '');
