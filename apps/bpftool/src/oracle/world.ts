@@ -17,6 +17,7 @@ export interface World {
   /** 0 or -errno. */
   addClsact(ifindex: number): number;
   removeClsact(ifindex: number): number;
+  /** Ends the process and takes the devices away: nothing is left after it. */
   close(): void;
 }
 
@@ -36,6 +37,9 @@ export function simulatedWorld(): World & { readonly kernel: Kernel } {
     },
     addClsact: (ifindex) => addQdisc(task, { ifindex, kind: 'clsact' }).result,
     removeClsact: (ifindex) => removeQdisc(task, { ifindex, kind: 'clsact' }).result,
-    close: () => task.exit(),
+    close: () => {
+      task.exit();
+      for (const each of netns.devices) if (each.kind !== 'loopback') netns.removeDevice(each);
+    },
   };
 }
