@@ -42,6 +42,7 @@ const rows: readonly Row[] = [
   ['lsh 32 masks the amount', 'r0 = 1\nr1 = 33\nw0 <<= w1\nexit', 2n],
   ['rsh', 'r0 = -1\nr0 >>= 60\nexit', 15n],
   ['arsh', 'r0 = -16\nr0 s>>= 2\nexit', BigInt.asUintN(64, -4n)],
+  ['rsh by a negative constant masks the amount', 'r0 = 31\nr1 = -493\nr0 >>= r1\nexit', 0n],
   ['arsh 32', 'w0 = -16\nw0 s>>= 2\nexit', 0xffff_fffcn],
   ['movsx 8', 'r1 = 0x80\nr0 = (s8)r1\nexit', BigInt.asUintN(64, -128n)],
   ['movsx 16 in 32 bits', 'r1 = 0x8000\nw0 = (s16)w1\nexit', 0xffff_8000n],
@@ -70,6 +71,7 @@ const rows: readonly Row[] = [
   ['load_acquire and store_release', 'r1 = 0x1ff\nstore_release((u8 *)(r10 -8), r1)\nr0 = load_acquire((u8 *)(r10 -8))\nexit', 0xffn],
   ['gotol', 'r0 = 1\ngotol pc+1\nr0 = 2\nexit', 1n],
   ['a counted loop', 'r0 = 0\nr1 = 10\nr0 += r1\nr1 += -1\nif r1 != 0 goto pc-3\nexit', 55n],
+  ['a loop that counts in memory', 'r0 = 0\n*(u64 *)(r10 -104) = 18\nagain: r0 += 3\nr5 = le32 r5\nr5 = r10\nr1 = *(u64 *)(r10 -104)\nr1 += -1\n*(u64 *)(r10 -104) = r1\nif r1 != 0 goto again\nexit', 54n],
   ['may_goto lets through 8 Mi times', 'r0 = 0\nagain: may_goto out\nr0 += 1\ngoto again\nout: exit', 8_388_608n],
   ['a call keeps r6 to r9', 'r6 = 7\nr1 = 5\ncall pc+2\nr0 += r6\nexit\nr6 = r1\nr6 *= 2\nr0 = r6\nexit', 17n],
   ['a call has its own frame', '*(u64 *)(r10 -8) = 1\nr1 = r10\ncall pc+2\nr0 = *(u64 *)(r10 -8)\nexit\n*(u64 *)(r10 -8) = 2\nr1 += -8\n*(u64 *)(r1 +0) = 3\nr0 = 0\nexit', 3n],
@@ -96,7 +98,29 @@ const jumps: readonly (readonly [op: string, left: bigint, right: bigint, taken6
   ['&', 4n, 3n, false, false],
 ];
 
+/** Loops that count a register from `first` by `step` until the condition fails; r0 sums what the register was. */
+const loops = [1, 2, 3, 7, 8, 9, 15, 16, 17, 40, 257].flatMap((trips) =>
+  [1, 3, -2].flatMap((step) => [['r', '!='], ['w', '!='], ['r', step > 0 ? 's<' : 's>']].map(([width, op]) => ({ trips, step, width: width!, op: op! }))),
+);
+
 describe.each(engines)('%s', (engine) => {
+  test.each(loops)('$trips rounds by $step while $width $op', ({ trips, step, width, op }) => {
+    const end = 5 + trips * step;
+    const bodies = [
+      `r0 += r2\n${width}2 += ${step}\nif ${width}2 ${op} ${end} goto again`,
+      // The test comes before the last use of the counter, and the body has two paths.
+      `r3 = r2\nr3 &= 1\nif r3 == 0 goto even\nr0 += r2\ngoto next\neven: r0 += r2\nnext: ${width}2 += ${step}\nif ${width}2 ${op} ${end} goto again`,
+    ];
+    let sum = 0n;
+    for (let round = 0, value = 5n; round < trips; round++) {
+      sum += width === 'w' ? BigInt.asUintN(32, value) : value;
+      value += BigInt(step);
+    }
+    for (const body of bodies) {
+      expect(load(engine, program(`r0 = 0\nr2 = 5\nagain: ${body}\nexit`)).loaded.run64(0)).toBe(BigInt.asUintN(64, sum));
+    }
+  });
+
   test.each(rows)('%s', (_, source, expected) => {
     expect(load(engine, program(source)).loaded.run64(0)).toBe(expected);
   });

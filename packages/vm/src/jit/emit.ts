@@ -84,7 +84,7 @@ export class Emitter {
   moves(from: number, moves: readonly (readonly [variable: number, node: Node])[]): void {
     const left = this.#left[from]!;
     this.#block = from;
-    this.#pending = new Set();
+    this.#pending = new Set(left.pending);
     this.#taken = { ...left.taken };
     this.#trail = [];
     for (const [, node] of moves) this.node(node);
@@ -240,12 +240,15 @@ export class Emitter {
     const home = this.#home(node);
     if (home >= 0) return void this.code.get(home);
     if (node.op === NODE.result && node.c) return this.node(node.c);
+    const isLoad = node.insn >= 0;
+    if (isLoad && !node.checked && !this.#pending.has(node)) throw new Error('a load is needed after its place');
     this.#write(node);
-    if (node.uses > 1 && !isTrivial(node)) {
+    // A load may happen once only: what simplifies expressions further down the path may find it inside of another.
+    if ((node.uses > 1 || isLoad) && !isTrivial(node)) {
       const local = this.#temporary(node.wide ? I64 : I32);
       this.code.tee(local);
       this.#settle(node, local);
-    } else if (node.insn >= 0 && !this.#trail) this.#pending.delete(node);
+    }
   }
 
   #temporary(type: ValueType): number {
@@ -369,7 +372,6 @@ export class Emitter {
     const { code } = this;
     const base = load.a!;
     this.#materialise(base);
-    if (!this.#trail) this.#pending.delete(load);
     this.node(base);
     code.access(OP.i32_load8_u, load.k);
     this.#record?.(code.length, load.insn);

@@ -226,7 +226,7 @@ function withConstant(op: Arith, wide: boolean, x: Node, y: Node): Node | undefi
       if (value === 1n) return x;
       return (value & (value - 1n)) === 0n ? arith('shl', wide, x, constant(wide, BigInt(y.bits - 1))) : undefined;
     default:
-      return shiftByConstant(op, wide, x, Number(value) & (width - 1));
+      return shiftByConstant(op, wide, x, Number(value & BigInt(width - 1)));
   }
 }
 
