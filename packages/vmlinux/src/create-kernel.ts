@@ -1,10 +1,12 @@
 /** The in-process kernel, put together. */
 
+import { clsBpf } from '@libbpf-ts/cls-bpf';
 import { Kernel, type KernelOptions, type Subsystem } from '@libbpf-ts/kernel';
 import { maps } from '@libbpf-ts/maps';
 import { net } from '@libbpf-ts/net';
 import { progTypes } from '@libbpf-ts/prog-types';
 import { tcx } from '@libbpf-ts/tcx';
+import { verify } from '@libbpf-ts/verifier';
 import { xdp } from '@libbpf-ts/xdp';
 
 /** THE table of what is built in, as `bpf_types.h` is. A row a subsystem, in the order in which they install themselves. */
@@ -12,6 +14,7 @@ export const defaultSubsystems: readonly Subsystem[] = [
   maps,
   net,
   tcx,
+  clsBpf,
   xdp,
   // Last: the rules of program types that nothing above runs.
   progTypes,
@@ -24,5 +27,5 @@ export interface CreateKernelOptions extends KernelOptions {
 
 /** Boots a kernel of its own: nothing is shared with other kernels of the process. */
 export function createKernel(options: CreateKernelOptions = {}): Kernel {
-  return new Kernel({ ...options, subsystems: options.subsystems ?? defaultSubsystems });
+  return new Kernel({ verify, ...options, subsystems: options.subsystems ?? defaultSubsystems });
 }
