@@ -9,6 +9,8 @@ export {
 export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, SourceLine, VerifierDiagnostic } from './errors.ts';
 export { createKernel } from './facade.ts';
 export type { CreateKernelOptions } from './facade.ts';
+export { globalsOf, withGlobals } from './globals.ts';
+export type { GlobalValues } from './globals.ts';
 export { Handle } from './handle.ts';
 export { cgroup, linkId, netkit, progId, tcx, xdp } from './hook.ts';
 export type { Anchor, Hook, HookEntry, HookState, Ref } from './hook.ts';
@@ -28,6 +30,9 @@ export { Program, programTypeName, sourceOf } from './program.ts';
 export type { TestRunOptions, TestRunResult } from './program.ts';
 export { guessSectionKind, sectionKind } from './sections.ts';
 export type { GuessContext } from './sections.ts';
+export { generateSkeleton } from './skeleton.ts';
+export type { SkeletonOptions } from './skeleton.ts';
 export type {
   ExternSpec, Fault, MapOrigin, MapSpec, ObjectSpec, ProgramRelocation, ProgramSpec, RelocationTarget, SectionKind, StructOpsSpec,
 } from './spec.ts';
+export type { Syscalls } from '@libbpf-ts/uapi';

@@ -12,16 +12,18 @@ import { Handle } from './handle.ts';
 import type { MapSpec } from './spec.ts';
 
 const ENOENT = -2;
-const PERCPU: ReadonlySet<number> = new Set([
+/** Map types whose values are kept once a processor. */
+export const PERCPU_MAP_TYPES: ReadonlySet<number> = new Set([
   BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED,
 ]);
 /** Far more processors than any kernel has: a buffer that a per-CPU lookup cannot overrun. */
 const MOST_CPUS = 4096;
 
 /** What a key or a value may be given as: bytes, or a value of its BTF type (a number for integers of up to 32 bits, …). */
-export type MapInput = Uint8Array | BtfValue;
+export type MapInput<T extends BtfValue = BtfValue> = Uint8Array | T;
 
-export class BpfMap extends Handle {
+/** Keys are `K` and values `V`, in the forms of `decodeValue`; skeletons give them, and where nothing does they are any value. */
+export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue> extends Handle {
   readonly spec: MapSpec;
   readonly #btf: Btf | undefined;
   #cpus = 0;
@@ -37,7 +39,7 @@ export class BpfMap extends Handle {
   }
 
   /** The value of a key as bytes (all processors' values one after the other in per-CPU maps), or `undefined`. */
-  getBytes(key: MapInput): Uint8Array | undefined {
+  getBytes(key: MapInput<K>): Uint8Array | undefined {
     const value = new Uint8Array(this.#valueBytes());
     const result = this.sys.bpf(BPF_MAP_LOOKUP_ELEM, { map_fd: this.fd, key: this.#key(key), value });
     if (result === ENOENT) return undefined;
@@ -46,29 +48,29 @@ export class BpfMap extends Handle {
   }
 
   /** The value of a key, decoded; in per-CPU maps an array with one value a processor. `undefined` where the key is absent. */
-  get(key: MapInput): BtfValue | undefined {
+  get(key: MapInput<K>): V | undefined {
     const bytes = this.getBytes(key);
-    return bytes && this.#decoded(bytes);
+    return bytes && (this.#decoded(bytes) as V);
   }
 
-  has(key: MapInput): boolean {
+  has(key: MapInput<K>): boolean {
     return this.getBytes(key) !== undefined;
   }
 
   /** Stores a value; in per-CPU maps an array with one value a processor, or one value for all. `flags`: BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
-  set(key: MapInput, value: MapInput, flags: number = BPF_ANY): this {
+  set(key: MapInput<K>, value: MapInput<V>, flags: number = BPF_ANY): this {
     const attr = { map_fd: this.fd, key: this.#key(key), value: this.#value(value), flags: BigInt(flags) };
     call(this.sys, BPF_MAP_UPDATE_ELEM, attr, `in map ${this.name}`);
     return this;
   }
 
   /** Replaces a value by what `change` makes of it (`undefined` where the key is absent). Not atomic. */
-  update(key: MapInput, change: (value: BtfValue | undefined) => MapInput): this {
+  update(key: MapInput<K>, change: (value: V | undefined) => MapInput<V>): this {
     return this.set(key, change(this.get(key)));
   }
 
   /** Removes a key. `false` where it was absent. */
-  delete(key: MapInput): boolean {
+  delete(key: MapInput<K>): boolean {
     const result = this.sys.bpf(BPF_MAP_DELETE_ELEM, { map_fd: this.fd, key: this.#key(key) });
     if (result === ENOENT) return false;
     if (result < 0) throw refusal(this.sys, result, 'BPF_MAP_DELETE_ELEM', `in map ${this.name}`);
@@ -100,11 +102,11 @@ export class BpfMap extends Handle {
     }
   }
 
-  *keys(): Generator<BtfValue> {
-    for (const key of this.keysBytes()) yield this.#decodedKey(key);
+  *keys(): Generator<K> {
+    for (const key of this.keysBytes()) yield this.#decodedKey(key) as K;
   }
 
-  *values(): Generator<BtfValue> {
+  *values(): Generator<V> {
     for (const [, value] of this.entries()) yield value;
   }
 
@@ -117,15 +119,15 @@ export class BpfMap extends Handle {
   }
 
   /** Keys and values, decoded by BTF; bytes where the map has none. */
-  *entries(): Generator<[BtfValue, BtfValue]> {
-    for (const [key, value] of this.entriesBytes()) yield [this.#decodedKey(key), this.#decoded(value)];
+  *entries(): Generator<[K, V]> {
+    for (const [key, value] of this.entriesBytes()) yield [this.#decodedKey(key) as K, this.#decoded(value) as V];
   }
 
-  [Symbol.iterator](): Generator<[BtfValue, BtfValue]> {
+  [Symbol.iterator](): Generator<[K, V]> {
     return this.entries();
   }
 
-  forEach(visit: (value: BtfValue, key: BtfValue, map: BpfMap) => void): void {
+  forEach(visit: (value: V, key: K, map: this) => void): void {
     for (const [key, value] of this.entries()) visit(value, key, this);
   }
 
@@ -145,7 +147,7 @@ export class BpfMap extends Handle {
   }
 
   get isPerCpu(): boolean {
-    return PERCPU.has(this.spec.map_type);
+    return PERCPU_MAP_TYPES.has(this.spec.map_type);
   }
 
   /** Processors that per-CPU values are kept for, read off a lookup; 1 for other maps. */

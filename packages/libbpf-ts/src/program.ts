@@ -119,7 +119,7 @@ export function loadProgram(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgr
   const { result, log } = loadWithLog(sys, attr, options.logLevel || 1);
   if (result >= 0) return { fd: result, log };
   const text = explainPoison(spec, linked, log);
-  if (text.trim() === '') throw refusal(sys, result, 'BPF_PROG_LOAD', `program ${linked.program.name}`);
+  if (lastLine(text) === '' && (text === '' || explains(sys))) throw refusal(sys, result, 'BPF_PROG_LOAD', `program ${linked.program.name}`);
   throw new VerifierError(result, linked.program.name, text, diagnosticsOf(sys, spec, linked, text));
 }
 
@@ -158,6 +158,9 @@ function records(linked: LinkedProgram): BpfAttr<5> {
     ...(line.length > 0 ? { line_info: line, line_info_rec_size: 16, line_info_cnt: linked.lineInfo.length } : {}),
   };
 }
+
+/** Whether the kernel gives a reason of its own, where the log has none. */
+const explains = (sys: Syscalls): boolean => (sys as { readonly lastError?: { readonly detail?: string } }).lastError?.detail !== undefined;
 
 /** A kernel that explains itself hands its findings over; of others the log's last line is one. */
 function diagnosticsOf(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, log: string): VerifierDiagnostic[] {
