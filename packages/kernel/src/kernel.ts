@@ -3,8 +3,7 @@
 import { BtfBuilder } from '@libbpf-ts/btf';
 import type { Engine, VmHelper, VmProgram } from '@libbpf-ts/vm';
 import { Arena, VmRuntime } from '@libbpf-ts/vm';
-import { KernelError } from '@libbpf-ts/uapi';
-import type { VerifierRequest, VerifierResult } from '@libbpf-ts/verifier';
+import { verify, type VerifierRequest, type VerifierResult } from '@libbpf-ts/verifier';
 
 import type { AttachTypeOps } from './attach.ts';
 import { AuditLog, type AuditEntry } from './audit.ts';
@@ -243,9 +242,7 @@ export class Kernel implements Disposable {
 
   /** Judges a program. */
   verify(request: VerifierRequest): VerifierResult {
-    const { verify } = this.options;
-    if (!verify) throw new KernelError('EOPNOTSUPP', 'this kernel was made without a verifier');
-    return verify(request);
+    return (this.options.verify ?? verify)(request);
   }
 
   /** The kernel's own BTF, id 1. */

@@ -4,7 +4,6 @@ import { progTypeOf, type Kernel } from '@libbpf-ts/kernel';
 import { createKernel } from '@libbpf-ts/vmlinux';
 import { describe, expect, test } from 'vitest';
 
-import { trust } from '../../kernel/test/support/trusting-verifier.ts';
 import { Replay, type RecordedCase, type Step } from './support-recorded.ts';
 
 const recorded = JSON.parse(readFileSync(new URL('oracle/bpf.json', import.meta.url), 'utf8')) as { kernel: string; cases: RecordedCase[] };
@@ -23,7 +22,7 @@ function needsMissingHook(kernel: Kernel, { cmd, attr }: Step): boolean {
 
 describe(`as Linux ${recorded.kernel} answered`, () => {
   test.each(recorded.cases.map((one) => [one.name, one] as const))('%s', (_, { steps }) => {
-    const kernel = createKernel({ verify: trust });
+    const kernel = createKernel();
     kernel.files.mountBpffs('/tmp/oracle-bpffs');
     const replay = new Replay(kernel.task('recorder'));
     const differences = steps.flatMap((step, index) => {

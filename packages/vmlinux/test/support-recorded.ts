@@ -55,13 +55,15 @@ export class Replay {
 
   #compare(step: Step, before: Uint8Array, after: Uint8Array, outs: readonly Uint8Array[], differences: string[]): void {
     for (const [offset, width, value] of step.changed ?? []) {
+      // How long a successful load's log was for a while, before it was cut back to its last line, is the verifier's business.
+      if (step.cmd === 5 && offset === LOG_TRUE_SIZE_AT && (step.result === 'OK' || hasTime(step))) continue;
       const got = Number(littleEndian(after.subarray(offset, offset + width)));
       if (got !== value) differences.push(`attr[${offset}] is ${got} instead of ${value}`);
     }
     void before;
     (step.outs ?? []).forEach(([, expected], index) => {
       const got = hex(outs[index]!);
-      if (got !== expected) differences.push(`buffer ${index} is ${got} instead of ${expected}`);
+      if (step.cmd === 5 ? logText(got) !== logText(expected) : got !== expected) differences.push(`buffer ${index} is ${got} instead of ${expected}`);
     });
   }
 
@@ -83,6 +85,18 @@ export class Replay {
       }
     }
   }
+}
+
+const LOG_TRUE_SIZE_AT = 140;
+
+/** Statistics name a time. */
+const hasTime = (step: Step): boolean => step.attr!.some(([offset, , value]) => offset === 24 && typeof value === 'number' && (value & 4) !== 0);
+
+/** The log up to its NUL, without times. */
+function logText(text: string): string {
+  const bytes = fromHex(text);
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end)).replace(/verification time \d+ usec/, 'verification time N usec');
 }
 
 export const fromHex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

@@ -30,7 +30,7 @@ export const xdpAttachOps: AttachTypeOps = {
   linkCreate(call, prog) {
     const { attr, kernel } = call;
     const device = netnsOf(call.task).byIndex(attr.target_ifindex);
-    if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${attr.target_ifindex}`, 'target_ifindex');
+    if (!device) throw new KernelError('EINVAL', `no device has the ifindex ${attr.target_ifindex}`, 'target_ifindex');
     const link: XdpLink = BpfLink.create(kernel, { ops: xdpLinkOps, prog, data: { device }, attachType: BPF_XDP });
     try {
       xdpDevices(kernel).attach(device, { prog, link, flags: attr.flags });

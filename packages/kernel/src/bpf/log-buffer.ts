@@ -16,6 +16,7 @@ export class LogBuffer {
   readonly #size: number;
   readonly #argument: string;
   #text = '';
+  #needs = 0;
 
   /** `bpf_vlog_init`. Throws EINVAL. */
   constructor(call: BpfCall, level: number, address: bigint, size: number, argument: string) {
@@ -34,11 +35,16 @@ export class LogBuffer {
     if (this.level !== 0) this.#text += text;
   }
 
+  /** The text was longer for a while: it must have fitted then, too. */
+  needs(trueSize: number): void {
+    this.#needs = Math.max(this.#needs, trueSize);
+  }
+
   /** Hands the text over (`bpf_vlog_finalize`): the bytes that all of it needs, and ENOSPC or EFAULT where they do not fit. */
   finish(): { readonly trueSize: number; readonly error: KernelError | undefined } {
     if (this.level === 0) return { trueSize: 0, error: undefined };
     const bytes = encoder.encode(this.#text);
-    const trueSize = bytes.length === 0 ? 0 : bytes.length + 1;
+    const trueSize = Math.max(this.#needs, bytes.length === 0 ? 0 : bytes.length + 1);
     if (this.#address === 0n) return { trueSize, error: undefined };
     const room = this.#size - 1;
     const kept = bytes.length <= room ? bytes : (this.level & BPF_LOG_FIXED) !== 0 ? bytes.subarray(0, room) : bytes.subarray(bytes.length - room);

@@ -74,9 +74,15 @@ function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer, began: () => vo
   const result = kernel.verify(request);
   began();
   log.write(result.log);
+  log.needs(result.log_true_size);
+  if (!result.ok && result.stats.processed === 0 && !result.log.includes('\nprocessed 0 ') && !result.log.startsWith('processed 0 ')) {
+    log.write(NOTHING_PROCESSED);
+  }
   if (!result.ok) {
     const first = result.diagnostics[0];
-    throw new KernelError(result.errno, first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log), 'insns');
+    // The verifier says EBADF for whatever is no map.
+    const errno = maps.notMap && result.errno === 'EBADF' ? 'EINVAL' : result.errno;
+    throw new KernelError(errno, first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log), 'insns');
   }
   return {
     result, maps: maps.used(result.usedMaps), btf: records?.btf, funcInfo: records?.funcInfo.raw ?? new Uint8Array(0),
@@ -114,12 +120,15 @@ class LoadMaps {
     this.#call = call;
   }
 
-  /** undefined where the fd is not open; throws EINVAL where it is something else. */
+  /** An open fd was asked for that is no map: EINVAL, not EBADF. */
+  notMap = false;
+
+  /** undefined where there is no map behind the fd. */
   byFd(fd: number): VerifierMap | undefined {
-    const object = this.#call.task.file(fd)?.object;
-    if (!this.#call.task.file(fd)) return undefined;
-    if (object?.kind !== 'map') throw new KernelError('EINVAL', `fd ${fd} is not pointing to valid bpf_map`, 'insns');
-    return this.#view(object as BpfMap);
+    const file = this.#call.task.file(fd);
+    if (file?.object?.kind === 'map') return this.#view(file.object as BpfMap);
+    this.notMap ||= file !== undefined;
+    return undefined;
   }
 
   /** The maps of fd_array by index (`process_fd_array`); undefined where none is given. */
