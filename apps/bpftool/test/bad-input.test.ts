@@ -8,6 +8,18 @@ const flows = join(fixtures, 'demo/flows.bpf.o');
 const pcap = join(fixtures, 'demo/traffic.pcap');
 const elf = new Uint8Array(readFileSync(firewall));
 const capture = new Uint8Array(readFileSync(pcap));
+/** The header of a big-endian eBPF object: byte order, type and machine, swapped. */
+const bigEndian = ((): Uint8Array => {
+  const bytes = new Uint8Array(64);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 2, 1]);
+  view.setUint16(16, 1);
+  view.setUint16(18, 247);
+  view.setUint32(20, 1);
+  view.setUint16(52, 64);
+  view.setUint16(58, 64);
+  return bytes;
+})();
 const change = (bytes: Uint8Array, offset: number, value: number): Uint8Array => Uint8Array.from(bytes, (byte, i) => (i === offset ? value : byte));
 const good = ['--hook', 'tcx/ingress', '--pcap', pcap];
 
@@ -43,7 +55,7 @@ describe('input that cannot be used is told in one line that names the file, wit
     'cut.o': elf.slice(0, 100),
     'half.o': elf.slice(0, elf.length >> 1),
     'arm.o': change(elf, 18, 0x28),
-    'big-endian.o': change(elf, 5, 2),
+    'big-endian.o': bigEndian,
     'elf32.o': change(elf, 4, 1),
     'cut.pcap': capture.slice(0, 100),
     'loopback.pcap': change(capture, 20, 0),
@@ -59,7 +71,7 @@ describe('input that cannot be used is told in one line that names the file, wit
     ['a big-endian object', ['run', 'big-endian.o', ...good], /big-endian\.o: .*(big.endian|byte order)/i],
     ['a 32-bit object', ['run', 'elf32.o', ...good], /elf32\.o: .*(32|class)/i],
     ['a program that is not there', ['run', `${firewall}:firewal`, ...good], /firewall\.bpf\.o: .*firewal.*firewall/],
-    ['a map that is not there', ['run', firewall, ...good, '--set', 'blocklst:1=2'], /no object has a map 'blocklst'; there are: blocklist/],
+    ['a map that is not there', ['run', firewall, ...good, '--set', 'blocklst:1=2'], /no object has a map 'blocklst'; there are: reasons, blocklist/],
     ['a key that does not fit', ['run', firewall, ...good, '--set', 'blocklist:hex:0a=hex:00'], /--set blocklist/],
     ['a capture that is cut', ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'cut.pcap'], /cut\.pcap: .*middle of packet 1.*at byte 40/],
     ['a capture that is none', ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'text.o'], /text\.o: .*neither a pcap nor a pcapng/],
