@@ -1,7 +1,7 @@
 /** BPF_MAP_TYPE_ARRAY and BPF_MAP_TYPE_PERCPU_ARRAY. Mirrors kernel/bpf/arraymap.c. */
 
 import type { Btf } from '@libbpf-ts/btf';
-import { mapMetaEqual, type BpfMap, type Kernel, type MapCreateAttr, type MapTypeOps } from '@libbpf-ts/kernel';
+import { genericLookupBatch, genericUpdateBatch, mapMetaEqual, type BpfMap, type Kernel, type MapCreateAttr, type MapTypeOps } from '@libbpf-ts/kernel';
 import {
   BPF_EXIST, BPF_F_INNER_MAP, BPF_F_LOCK, BPF_F_MMAPABLE, BPF_F_NUMA_NODE, BPF_MAP_TYPE_ARRAY,
   BPF_MAP_TYPE_PERCPU_ARRAY, BPF_NOEXIST, KernelError,
@@ -10,7 +10,7 @@ import { MAP_HEADER } from '@libbpf-ts/vm';
 
 import { ACCESS_FLAGS, checkFlags, checkKeySize, checkMaxEntries, checkNotEmpty, checkPerCpuSize, refuseNumaNode } from './alloc-check.ts';
 import { checkArrayBtf } from './btf-check.ts';
-import { copyBytes, round8, zeroBytes } from './bytes.ts';
+import { copyBytes, round8 } from './bytes.ts';
 import { E2BIG, EEXIST, EINVAL, ENOENT } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import { lookupSlots } from './state.ts';
@@ -102,6 +102,8 @@ export const arrayMapOps: MapTypeOps<undefined> = {
   },
   delete: () => -EINVAL,
   getNextKey: arrayNextKey,
+  lookupBatch: genericLookupBatch,
+  updateBatch: genericUpdateBatch,
   forEach: (map, visit) => forEachIndex(map, (index) => elementOf(map, index), visit),
   valueAddress(map, off) {
     return map.maxEntries === 1 && off < map.valueSize ? dataOf(map) + off : undefined;
@@ -153,8 +155,7 @@ export const percpuArrayMapOps: MapTypeOps<undefined> = {
     const index = indexAt(map.kernel, key);
     if (index >= map.maxEntries) return -ENOENT;
     const size = round8(map.valueSize);
-    zeroBytes(arena, value, size * cpus);
-    for (let cpu = 0; cpu < cpus; cpu++) copyBytes(arena, value + cpu * size, cpuElement(map, index, cpu), map.valueSize);
+    for (let cpu = 0; cpu < cpus; cpu++) copyBytes(arena, value + cpu * size, cpuElement(map, index, cpu), size);
     return 0;
   },
   userUpdate(map, key, value, flags) {
@@ -163,9 +164,13 @@ export const percpuArrayMapOps: MapTypeOps<undefined> = {
     const index = indexAt(map.kernel, key);
     if (index >= map.maxEntries) return -E2BIG;
     if (flags === BPF_NOEXIST) return -EEXIST;
-    for (let cpu = 0; cpu < cpus; cpu++) copyValue(map, cpuElement(map, index, cpu), value + cpu * round8(map.valueSize));
+    // User space gives and gets whole multiples of 8 bytes, padding included.
+    const size = round8(map.valueSize);
+    for (let cpu = 0; cpu < cpus; cpu++) copyBytes(map.kernel.arena, cpuElement(map, index, cpu), value + cpu * size, size);
     return 0;
   },
+  lookupBatch: genericLookupBatch,
+  updateBatch: genericUpdateBatch,
   forEach: (map, visit) => forEachIndex(map, (index) => cpuElement(map, index, map.kernel.runtime.cpu), visit),
   checkBtf: (map, btf, keyTypeId, valueTypeId) => checkArrayBtf(map, btf, keyTypeId, valueTypeId),
   memUsage: (map) => (round8(map.valueSize) * map.kernel.cpus + 8) * map.maxEntries + 320,

@@ -99,6 +99,16 @@ export function nextElement(map: BpfMap, element: number): number {
   return firstFrom(map, bucketRank(words[(element + HASH_ELEMENT.hash) >> 2]! & mask, mask) + 1);
 }
 
+/** Place of an element in the order of a walk: elements of the same hash have the same. */
+export function rankOf(map: BpfMap, element: number): number {
+  return reverseBits(map.kernel.arena.u32[(element + HASH_ELEMENT.hash) >> 2]!);
+}
+
+/** The first element whose place is `rank` or behind it, or 0. */
+export function elementFrom(map: BpfMap, rank: number): number {
+  return rank === 0 ? firstElement(map) : firstAfter(map, reverseBits(rank - 1));
+}
+
 /**
  * Visits every element, whatever the visitor does to the table meanwhile: what it deletes is not visited later, what it adds may be.
  * `visit` returns true to stop. Returns how many it saw.

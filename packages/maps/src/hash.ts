@@ -14,6 +14,7 @@ import {
   countOf, eachElement, findElement, firstElement, giveElement, hashOf, link, newElement, nextElement, replace, tableAlloc, tableFree,
   unlink, type HashLayout,
 } from './hash-table.ts';
+import { hashBatchRows } from './hash-batch.ts';
 import { keepPermanentFlags } from './header.ts';
 import { lruAdd, lruAlloc, lruCount, lruRemove, lruVictim, LRU_PREFIX } from './lru-list.ts';
 import { slabBytes } from './slab.ts';
@@ -79,6 +80,7 @@ function makeHashOps(type: number, kind: MapLookupKind & ('hash' | 'percpu_hash'
     ...(perCpu ? perCpuRows : {}),
     ...(lru && !perCpu ? { userLookup: lookupWithoutReference } : {}),
     userLookupAndDelete: lookupAndDelete,
+    ...hashBatchRows({ copyOut, remove }),
     forEach(map, visit) {
       const { keyOffset, valueOffset, cpuStride } = map.data;
       const offset = valueOffset + (perCpu ? map.kernel.runtime.cpu * cpuStride : 0);
@@ -215,7 +217,8 @@ function putPerCpu(map: BpfMap<HashData>, key: number, value: number, flags: num
     zeroBytes(kernel.arena, element + data.valueOffset, data.cpuStride * kernel.cpus);
   }
   const first = element + data.valueOffset;
-  if (allCpus) for (let cpu = 0; cpu < kernel.cpus; cpu++) copyBytes(kernel.arena, first + cpu * data.cpuStride, value + cpu * data.cpuStride, map.valueSize);
+  // User space gives and gets whole multiples of 8 bytes, padding included.
+  if (allCpus) copyBytes(kernel.arena, first, value, data.cpuStride * kernel.cpus);
   else copyBytes(kernel.arena, first + kernel.runtime.cpu * data.cpuStride, value, map.valueSize);
   if (isNew) insert(map, element);
   return 0;
@@ -246,8 +249,7 @@ function copyOut(map: BpfMap<HashData>, element: number, value: number): void {
     zeroFields(map, value);
     return;
   }
-  zeroBytes(arena, value, cpuStride * cpus);
-  for (let cpu = 0; cpu < cpus; cpu++) copyBytes(arena, value + cpu * cpuStride, element + valueOffset + cpu * cpuStride, map.valueSize);
+  copyBytes(arena, value, element + valueOffset, cpuStride * cpus);
 }
 
 /** bpf(2) does not make an element of an LRU map younger (`htab_lru_map_lookup_elem_sys`). */

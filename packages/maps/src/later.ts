@@ -5,7 +5,7 @@
 
 import { mapCheckNoBtf, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
 import {
-  BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, BPF_F_NO_USER_CONV, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_SEGV_ON_FAULT, BPF_F_WRONLY,
+  BPF_EXIST, BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, BPF_F_NO_USER_CONV, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_SEGV_ON_FAULT, BPF_F_WRONLY,
   BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_INODE_STORAGE,
   BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, BPF_MAP_TYPE_SK_STORAGE, BPF_MAP_TYPE_SOCKHASH,
   BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_TASK_STORAGE, ERRNO, KernelError,
@@ -109,7 +109,12 @@ export const percpuCgroupStorageMapOps: MapTypeOps<undefined> =
 const SOCK_FLAGS = BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY;
 
 /** Only sockets of the network are in these maps; any fd is refused until that subsystem takes the rows over. */
-function refuseSocket(map: BpfMap, _key: number, value: number, _flags: number, task: Task): number {
+function refuseSocket(map: BpfMap, key: number, value: number, flags: number, task: Task): number {
+  if (map.type === BPF_MAP_TYPE_REUSEPORT_SOCKARRAY) {
+    if (flags > BPF_EXIST) return -ERRNO.EINVAL;
+    if (u32At(map, key) >= map.maxEntries) return -ERRNO.E2BIG;
+  }
+  if (u32At(map, value) > 0x7fff_ffff || (map.valueSize === 8 && u32At(map, value + 4) !== 0)) return -ERRNO.EINVAL;
   const file = task.file(u32At(map, value) | 0);
   if (!file) return -ERRNO.EBADF;
   return file.kind === 'socket' ? -EOPNOTSUPP : -ERRNO.ENOTSOCK;

@@ -1,7 +1,7 @@
 /** BPF_MAP_TYPE_LPM_TRIE: longest prefix match. Mirrors kernel/bpf/lpm_trie.c; nodes are laid out as the lookup of `vm` reads them. */
 
 import { skipModifiers } from '@libbpf-ts/btf';
-import type { BpfMap, MapTypeOps } from '@libbpf-ts/kernel';
+import { genericDeleteBatch, genericLookupBatch, genericUpdateBatch, type BpfMap, type MapTypeOps } from '@libbpf-ts/kernel';
 import { BPF_EXIST, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE, BPF_MAP_TYPE_LPM_TRIE, KernelError } from '@libbpf-ts/uapi';
 import { MAP_HEADER, matchingBits, TRIE_INTERMEDIATE, TRIE_NODE, trieValueOffset } from '@libbpf-ts/vm';
 
@@ -38,6 +38,9 @@ export const lpmTrieMapOps: MapTypeOps<undefined> = {
   update,
   delete: remove,
   getNextKey,
+  lookupBatch: genericLookupBatch,
+  updateBatch: genericUpdateBatch,
+  deleteBatch: genericDeleteBatch,
   checkBtf(_map, btf, keyTypeId) {
     if (skipModifiers(btf, keyTypeId).kind !== 'STRUCT') throw new KernelError('EINVAL', 'the key is no struct', 'btf_key_type_id');
   },

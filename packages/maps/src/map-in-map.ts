@@ -1,6 +1,6 @@
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS and BPF_MAP_TYPE_HASH_OF_MAPS. Mirrors kernel/bpf/map_in_map.c, arraymap.c and hashtab.c. */
 
-import { mapCheckNoBtf, mapMetaEqual, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
+import { genericLookupBatch, genericUpdateBatch, mapCheckNoBtf, mapMetaEqual, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
 import {
   BPF_EXIST, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS, isKernelError, KernelError,
 } from '@libbpf-ts/uapi';
@@ -10,6 +10,7 @@ import { arrayNextKey } from './array.ts';
 import { E2BIG, EINVAL, ENOENT, ENOMEM } from './errno.ts';
 import { checkFdArrayAttr, checkFdArrayUpdate, entryHolder, fdArrayAlloc, fdArrayFree, setEntry, u32At } from './fd-array.ts';
 import { countOf, eachElement, findElement, giveElement, hashOf, link, newElement, tableFree, unlink } from './hash-table.ts';
+import { hashBatchRows } from './hash-batch.ts';
 import { checkHashAttr, hashAlloc, hashNextKey, type HashData } from './hash.ts';
 import { lookupSlots } from './state.ts';
 import { checkPresence } from './value.ts';
@@ -66,6 +67,8 @@ export const arrayOfMapsOps: MapTypeOps<Map<number, BpfMap>> = {
     putInner(map, index, inner);
     return 0;
   },
+  lookupBatch: genericLookupBatch,
+  updateBatch: genericUpdateBatch,
   userDelete(map, key) {
     const index = u32At(map, key);
     if (index >= map.maxEntries) return -E2BIG;
@@ -107,7 +110,7 @@ export const hashOfMapsOps: MapTypeOps<HashData> = {
   userLookup(map, key, value) {
     const element = findElement(map, map.data, key, hashOf(map, key));
     if (element === 0) return -ENOENT;
-    map.kernel.arena.view.setUint32(value, innerAt(map, element).id, true);
+    writeInnerId(map, element, value);
     return 0;
   },
   userUpdate(map, key, value, flags, task) {
@@ -118,12 +121,10 @@ export const hashOfMapsOps: MapTypeOps<HashData> = {
   userDelete(map, key) {
     const element = findElement(map, map.data, key, hashOf(map, key));
     if (element === 0) return -ENOENT;
-    const inner = innerAt(map, element);
-    unlink(map, element);
-    inner.release(entryHolder(map, keyText(map, element)));
-    giveElement(map, map.data, element);
+    removeInner(map, element);
     return 0;
   },
+  ...hashBatchRows<HashData>({ copyOut: writeInnerId, remove: removeInner }),
   checkBtf: mapCheckNoBtf,
 };
 
@@ -144,6 +145,17 @@ function putInnerByKey(map: BpfMap<HashData>, key: number, inner: BpfMap, flags:
   if (found === 0) link(map, element);
   old?.release(holder);
   return 0;
+}
+
+function removeInner(map: BpfMap<HashData>, element: number): void {
+  const inner = innerAt(map, element);
+  unlink(map, element);
+  inner.release(entryHolder(map, keyText(map, element)));
+  giveElement(map, map.data, element);
+}
+
+function writeInnerId(map: BpfMap<HashData>, element: number, value: number): void {
+  map.kernel.arena.view.setUint32(value, innerAt(map, element).id, true);
 }
 
 function innerAt(map: BpfMap<HashData>, element: number): BpfMap {

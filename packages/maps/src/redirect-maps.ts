@@ -10,7 +10,7 @@ import {
 import { checkFlags, checkKeySize, checkMaxEntries, checkPointerTable, checkValueSize } from './alloc-check.ts';
 import { arrayNextKey } from './array.ts';
 import { deviceExists } from './devices.ts';
-import { E2BIG, EEXIST, EINVAL, ENOENT, ENOTSUPP } from './errno.ts';
+import { E2BIG, EEXIST, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP } from './errno.ts';
 import { entryHolder, u32At } from './fd-array.ts';
 import { keepPermanentFlags } from './header.ts';
 
@@ -206,7 +206,8 @@ export const cpumapOps: MapTypeOps<RedirectData> = makeOps(BPF_MAP_TYPE_CPUMAP, 
       return 0;
     }
     const prog = programOf(map, value, task, BPF_XDP_CPUMAP);
-    if (typeof prog === 'number') return prog;
+    // Whatever is wrong with the program, the kernel says that it could not make the entry.
+    if (typeof prog === 'number') return -ENOMEM;
     put(map, cpu, { value: size, prog });
     return 0;
   },
@@ -221,7 +222,7 @@ export const xskmapOps: MapTypeOps<RedirectData> = makeOps(BPF_MAP_TYPE_XSKMAP, 
     checkValueSize(attr, 4);
     checkFlags(attr, CREATE_FLAGS);
   },
-  userLookup: () => -ENOTSUPP,
+  userLookup: () => -EOPNOTSUPP,
   userUpdate(map, key, value, flags, task) {
     const index = u32At(map, key);
     if (flags > BPF_EXIST) return -EINVAL;

@@ -7,7 +7,8 @@ import {
 } from '@libbpf-ts/uapi';
 
 import { checkFlags, checkKeySize, checkMaxEntries } from './alloc-check.ts';
-import { EFAULT, EINVAL, ENOENT } from './errno.ts';
+import { roundUpPowerOfTwo } from './bytes.ts';
+import { E2BIG, EFAULT, EINVAL, ENOENT } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 
 /** PERF_MAX_STACK_DEPTH, and sizeof(struct bpf_stack_build_id). */
@@ -40,7 +41,8 @@ export const stackTraceMapOps: MapTypeOps<undefined> = {
   lookup: () => 0,
   userLookup: () => -ENOENT,
   userUpdate: () => -EINVAL,
-  userDelete: () => -ENOENT,
+  userDelete: (map, key) => (map.kernel.arena.view.getUint32(key, true) >= roundUpPowerOfTwo(map.maxEntries) ? -E2BIG : -ENOENT),
+  userLookupAndDelete: () => -ENOENT,
   getNextKey: () => -ENOENT,
   checkBtf: mapCheckNoBtf,
 };

@@ -7,6 +7,7 @@ import { errnoName, BPF_MAP_CREATE } from '@libbpf-ts/uapi';
 import { expect, test } from 'vitest';
 
 import { maps } from '../src/index.ts';
+import { smallBtf } from './support/btf.ts';
 
 interface Row {
   readonly type: number;
@@ -21,20 +22,6 @@ interface Row {
   readonly sizes_out?: [number, number];
   readonly max_entries_out?: number;
   readonly map_flags_out?: number;
-}
-
-/** int, and struct value { int a; int b }. */
-function smallBtf(): Uint8Array {
-  const strings = '\0int\0value\0a\0b\0';
-  const words = [1, 1 << 24, 4, 32 | (1 << 24), 5, (4 << 24) | 2, 8, 11, 1, 0, 13, 1, 32];
-  const bytes = new Uint8Array(24 + words.length * 4 + strings.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, 0xeb9f, true);
-  bytes[2] = 1;
-  [24, 0, words.length * 4, words.length * 4, strings.length].forEach((word, index) => view.setUint32(4 + index * 4, word, true));
-  words.forEach((word, index) => view.setUint32(24 + index * 4, word, true));
-  bytes.set(new TextEncoder().encode(strings), 24 + words.length * 4);
-  return bytes;
 }
 
 const lines = readFileSync(new URL('oracle/create.jsonl', import.meta.url), 'utf8').trimEnd().split('\n');

@@ -126,6 +126,7 @@ function emitTrieLookup(_kind: MapLookupKind, _options: LookupOptions): LookupBo
   const [node, found, limit, at, word, max] = [locals.add(), locals.add(), locals.add(), locals.add(), locals.add(), locals.add()];
   code.get(MAP).access(OP.i32_load, MAP_HEADER.root).set(node);
   code.get(MAP).access(OP.i32_load, MAP_HEADER.key_size).i32(4).op(OP.i32_sub).i32(3).op(OP.i32_shl).set(max);
+  code.get(KEY).access(OP.i32_load).get(max).op(OP.i32_gt_u).open(OP.if).i32(0).op(OP.return).end();
   code.open(OP.block).open(OP.loop).get(node).op(OP.i32_eqz).brIf(1);
   // limit = the shorter of the two prefixes; `at` counts the bits that agree, up to it.
   code.get(node).access(OP.i32_load, TRIE_NODE.prefixlen).tee(limit).get(KEY).access(OP.i32_load).tee(at);
