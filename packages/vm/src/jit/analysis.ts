@@ -68,7 +68,7 @@ function flow(
   let changed = first;
   for (let variable = 0; variable < registerVars; variable++) {
     if (!isLive(live, variable)) continue;
-    const out = code.values.get(variable);
+    const out = code.values[variable];
     const fact = out ? factOf(out) : (from[variable] ?? ANY);
     if (first) {
       facts[next]![variable] = fact;
@@ -113,12 +113,12 @@ function asValue(fact: Fact): { bits: number; nonzero: boolean } {
 
 /** Whether an address of the stack goes into something that is not followed: arithmetic with a variable, memory, a merged value. */
 function hidesFrame(code: BlockCode): boolean {
-  const seen = new Set<Node>();
   const hides = (node: Node | undefined, direct: boolean): boolean => {
-    if (!node || isConst(node) || seen.has(node)) return false;
+    if (!node || node.uses < 0 || isConst(node)) return false;
     if (node.op === NODE.frameAddress) return !direct;
     if (node.op === NODE.variable || node.op === NODE.frame) return false;
-    seen.add(node);
+    // The analysis throws its nodes away, so their counts can say who has been here.
+    node.uses = -1;
     return hides(node.a, false) || hides(node.b, false) || hides(node.c, node.op === NODE.result);
   };
   // A call's own arguments are noted where the call is translated; a 32-bit one is the low half of the address.
@@ -126,7 +126,7 @@ function hidesFrame(code: BlockCode): boolean {
   for (const effect of code.effects) {
     for (const [node, isArgument] of operands(effect)) if (isArgument ? argument(node) : hides(node, false)) return true;
   }
-  for (const node of code.values.values()) if (hides(node, true)) return true;
+  for (const node of code.values) if (node && hides(node, true)) return true;
   return false;
 }
 

@@ -12,7 +12,7 @@ import { compare } from './compare.ts';
 import type { BlockCode, Fact, FrameUse, FunctionContext, State } from './context.ts';
 import type { Effect } from './effect.ts';
 import type { Block } from './graph.ts';
-import { arith, const32, const64, frameAddress, NODE, Node, signExtendFrom, splitSum, truncate, wrap, zeroExtend } from './node.ts';
+import { arith, const32, const64, constInt, frameAddress, NODE, Node, signExtendFrom, splitSum, truncate, wrap, zeroExtend } from './node.ts';
 
 /** Where an access goes: `base` (i32) plus an unsigned offset. */
 export interface Place {
@@ -29,8 +29,8 @@ export class BlockBuilder {
   readonly effects: Effect[] = [];
   readonly frameUse: FrameUse = { accesses: [], escapes: [], escapesAll: false };
   readonly #facts: readonly (Fact | undefined)[];
-  readonly #values: Map<number, Node>;
-  readonly #entry: Map<number, Node>;
+  readonly #values: (Node | undefined)[];
+  readonly #entry: (Node | undefined)[];
   readonly #stored: Map<number, { readonly size: number; readonly value: Node }>;
   /** The instruction in hand. */
   index = 0;
@@ -40,8 +40,8 @@ export class BlockBuilder {
     this.context = context;
     this.block = block;
     this.#facts = facts;
-    this.#values = new Map(before?.values);
-    this.#entry = before?.entry ?? new Map();
+    this.#values = before ? before.values.slice() : [];
+    this.#entry = before ? before.entry : [];
     this.#stored = new Map(before?.stored);
   }
 
@@ -55,7 +55,7 @@ export class BlockBuilder {
       if (!opcode) throw new VmError('invalid', context.module.program.name, `no instruction: code 0x${insn.code.toString(16)}`, this.index);
       (handlers[opcode.kind] as Handler<Opcode>)(this, insn, opcode);
     }
-    if (block.select) this.#values.set(block.select.selector, const64(BigInt(block.select.value)));
+    if (block.select) this.#values[block.select.selector] = constInt(block.select.value);
     const condition = this.#condition();
     return { effects: this.effects, values: this.#values, entry: this.#entry, stored: this.#stored, condition, frameUse: this.frameUse };
   }
@@ -82,12 +82,12 @@ export class BlockBuilder {
   }
 
   variable(variable: number): Node {
-    return this.#values.get(variable) ?? this.#entryValue(variable);
+    return this.#values[variable] ?? this.#entryValue(variable);
   }
 
   setVariable(variable: number, value: Node): void {
     if (value.depth > MAX_DEPTH && value.op !== NODE.result) this.effects.push({ kind: 'pin', node: value });
-    this.#values.set(variable, value.depth > MAX_DEPTH ? pinned(value) : value);
+    this.#values[variable] = value.depth > MAX_DEPTH ? pinned(value) : value;
   }
 
   /** A load of `size` bytes as i64, through the frame's variables where it is one. */
@@ -187,11 +187,8 @@ export class BlockBuilder {
   }
 
   #entryValue(variable: number): Node {
-    const known = this.#entry.get(variable);
-    if (known) return known;
-    const node = nodeOfFact(variable, this.#facts[variable]);
-    this.#entry.set(variable, node);
-    return node;
+    const { registerVars, slotFacts } = this.context;
+    return (this.#entry[variable] ??= nodeOfFact(variable, variable < registerVars ? this.#facts[variable] : slotFacts[variable]));
   }
 
   #condition(): Node | undefined {
@@ -207,7 +204,7 @@ export class BlockBuilder {
     const opcode = opcodeOf(insn) as Extract<Opcode, { kind: 'jump' }>;
     this.index = term.insn;
     const left = this.reg(insn.dst_reg);
-    const right = opcode.source === 'x' ? this.reg(insn.src_reg) : const64(BigInt(insn.imm));
+    const right = opcode.source === 'x' ? this.reg(insn.src_reg) : constInt(insn.imm);
     return opcode.bits === 64 ? compare(opcode.op, left, right) : compare(opcode.op, wrap(left), wrap(right));
   }
 }
@@ -235,7 +232,7 @@ type Handler<Row> = (builder: BlockBuilder, insn: BpfInsn, opcode: Row) => void;
 const handlers: { readonly [Kind in OpcodeKind]: Handler<Of<Kind>> } = {
   alu(builder, insn, { op, bits, source }) {
     if (bits === 64) {
-      const right = source === 'x' ? builder.reg(insn.src_reg) : const64(BigInt(insn.imm));
+      const right = source === 'x' ? builder.reg(insn.src_reg) : constInt(insn.imm);
       return builder.setReg(insn.dst_reg, alu[op](true, op === 'mov' ? right : builder.reg(insn.dst_reg), right));
     }
     const right = source === 'x' ? wrap(builder.reg(insn.src_reg)) : const32(insn.imm);
@@ -251,7 +248,7 @@ const handlers: { readonly [Kind in OpcodeKind]: Handler<Of<Kind>> } = {
     builder.setReg(insn.dst_reg, builder.load(builder.reg(insn.src_reg), insn.off, size, signed));
   },
   store(builder, insn, { size, source }) {
-    const value = source === 'x' ? builder.reg(insn.src_reg) : const64(BigInt(insn.imm));
+    const value = source === 'x' ? builder.reg(insn.src_reg) : constInt(insn.imm);
     builder.store(builder.reg(insn.dst_reg), insn.off, size, value);
   },
   atomic: emitAtomic,

@@ -8,7 +8,7 @@ import type { CallTarget, VmHelper } from '../program.ts';
 import type { BlockBuilder } from './block.ts';
 import { compare } from './compare.ts';
 import type { Callee } from './effect.ts';
-import { arith, const32, const64, NODE, Node, select, signExtend, wrap, zeroExtend } from './node.ts';
+import { arith, const32, const64, constInt, NODE, Node, select, signExtend, wrap, zeroExtend } from './node.ts';
 import { subprogramAt } from './graph.ts';
 
 const MAX_ARGS = 5;
@@ -38,7 +38,7 @@ function setResult(builder: BlockBuilder, value: Node): void {
 }
 
 function clobberArguments(builder: BlockBuilder): void {
-  for (let register = 1; register <= MAX_ARGS; register++) builder.setReg(register, const64(0n));
+  for (let register = 1; register <= MAX_ARGS; register++) builder.setReg(register, constInt(0));
 }
 
 function callHelper(builder: BlockBuilder, helper: VmHelper): void {

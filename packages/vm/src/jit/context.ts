@@ -59,6 +59,8 @@ export interface FunctionContext {
   readonly stackEscapes: boolean;
   /** Variables from here on are slots and counters, live everywhere. */
   readonly registerVars: number;
+  /** Facts about slots, by variable. */
+  readonly slotFacts: readonly (Fact | undefined)[];
   /** Counter of may_goto. */
   readonly mayGoto: number;
 }
@@ -86,10 +88,10 @@ export interface FrameUse {
 
 /** What is known at the end of a block, for the blocks that only it leads to. */
 export interface State {
-  /** Values of variables; one that is absent has the value of its local. */
-  readonly values: ReadonlyMap<number, Node>;
-  /** Nodes for the locals themselves. */
-  readonly entry: Map<number, Node>;
+  /** Values by variable; one that is absent has the value of its local. */
+  readonly values: readonly (Node | undefined)[];
+  /** Nodes for the locals themselves, by variable; shared by all blocks of a path. */
+  readonly entry: (Node | undefined)[];
   /** What memory of the stack frame holds, by offset. */
   readonly stored: ReadonlyMap<number, { readonly size: number; readonly value: Node }>;
 }

@@ -36,7 +36,8 @@ export interface Paths {
 /** What a block leaves to the blocks below it. */
 interface Leftover {
   readonly pending: ReadonlySet<Node>;
-  readonly taken: Readonly<Record<ValueType, number>>;
+  readonly taken32: number;
+  readonly taken64: number;
 }
 
 /** Owner of a local that only the jump in hand may use. */
@@ -50,8 +51,10 @@ export class Emitter {
   readonly #restore: () => void;
   readonly paths: Paths;
   /** Temporaries by type, and how many of them are in use on the path in hand. */
-  readonly #pool: Record<ValueType, number[]> = { [I32]: [], [I64]: [] };
-  #taken: Record<ValueType, number> = { [I32]: 0, [I64]: 0 };
+  readonly #pool32: number[] = [];
+  readonly #pool64: number[] = [];
+  #taken32 = 0;
+  #taken64 = 0;
   /** Loads whose place has passed and that are not emitted yet. */
   #pending: Set<Node> = new Set();
   readonly #left: Leftover[] = [];
@@ -77,7 +80,7 @@ export class Emitter {
     for (const node of live) count(node);
     for (const effect of effects) (this.#effects[effect.kind] as (effect: Effect) => void)(effect);
     if (last) this.node(last);
-    this.#left[id] = { pending: this.#pending, taken: { ...this.#taken } };
+    this.#left[id] = { pending: this.#pending, taken32: this.#taken32, taken64: this.#taken64 };
   }
 
   /** Gives variables their new values, all at once, on the way out of a block. */
@@ -85,7 +88,8 @@ export class Emitter {
     const left = this.#left[from]!;
     this.#block = from;
     this.#pending = new Set(left.pending);
-    this.#taken = { ...left.taken };
+    this.#taken32 = left.taken32;
+    this.#taken64 = left.taken64;
     this.#trail = [];
     for (const [, node] of moves) this.node(node);
     for (let index = moves.length - 1; index >= 0; index--) this.code.set(this.#locals.variable(moves[index]![0]));
@@ -101,7 +105,8 @@ export class Emitter {
     const left = parent < 0 ? undefined : this.#left[parent];
     this.#block = id;
     this.#pending = new Set(left?.pending);
-    this.#taken = left ? { ...left.taken } : { [I32]: 0, [I64]: 0 };
+    this.#taken32 = left ? left.taken32 : 0;
+    this.#taken64 = left ? left.taken64 : 0;
   }
 
   /** The local that holds a node's value here, or -1. */
@@ -252,8 +257,8 @@ export class Emitter {
   }
 
   #temporary(type: ValueType): number {
-    const index = this.#taken[type]++;
-    return (this.#pool[type][index] ??= this.#locals.add(type));
+    if (type === I32) return (this.#pool32[this.#taken32++] ??= this.#locals.add(I32));
+    return (this.#pool64[this.#taken64++] ??= this.#locals.add(I64));
   }
 
   #write(node: Node): void {

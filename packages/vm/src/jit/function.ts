@@ -7,7 +7,7 @@ import type { ValueType } from '../wasm/op.ts';
 import { analyse, promotedSlots, slotLiveness } from './analysis.ts';
 import type { Facts } from './analysis.ts';
 import { BlockBuilder } from './block.ts';
-import type { BlockCode, FunctionContext, ModuleContext } from './context.ts';
+import type { BlockCode, Fact, FunctionContext, ModuleContext } from './context.ts';
 import { Emitter } from './emit.ts';
 import type { Paths, PlaceRecorder } from './emit.ts';
 import { successors } from './graph.ts';
@@ -108,9 +108,9 @@ class BodyWriter implements StructureWriter {
   #movesOf(from: number, to: number): [number, Node][] {
     if (this.#paths.parent[to] === from) return [];
     const moves: [number, Node][] = [];
-    for (const [variable, node] of this.#states[from]!.values) {
-      if (this.#prepared.isLiveIn(to, variable) && !(node.op === NODE.variable && node.k === variable)) moves.push([variable, node]);
-    }
+    this.#states[from]!.values.forEach((node, variable) => {
+      if (node && !(node.op === NODE.variable && node.k === variable) && this.#prepared.isLiveIn(to, variable)) moves.push([variable, node]);
+    });
     return moves;
   }
 
@@ -119,7 +119,9 @@ class BodyWriter implements StructureWriter {
     const live = new Set<Node>();
     const { term } = this.#input.graph.blocks[id]!;
     for (const next of successors(term)) {
-      for (const [variable, node] of state.values) if (this.#prepared.isLiveIn(next, variable)) live.add(node);
+      state.values.forEach((node, variable) => {
+        if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable)) live.add(node);
+      });
       if (this.#paths.parent[next] === id) for (const { value } of state.stored.values()) live.add(value);
     }
     return live;
@@ -173,15 +175,14 @@ interface Prepared {
 /** Runs the analysis, and decides about stack slots with its result. */
 function prepare({ module, graph, order, live, args }: FunctionInput): Prepared {
   const registerVars = graph.vars;
-  const first: FunctionContext = { module, graph, slots: new Map(), stackEscapes: true, registerVars, mayGoto: registerVars };
+  const first: FunctionContext = { module, graph, slots: new Map(), slotFacts: [], stackEscapes: true, registerVars, mayGoto: registerVars };
   const entry: Facts = [];
   if (args === 'main') entry[1] = { kind: 'value', bits: 32, nonzero: false };
   const analysis = analyse(first, order, live, entry);
   const { slots, escapes } = promotedSlots(graph, order, analysis, registerVars + 1);
-  const context: FunctionContext = { ...first, slots, stackEscapes: escapes };
-  for (const facts of analysis.facts) {
-    for (const { variable, size } of slots.values()) facts[variable] = { kind: 'value', bits: size * 8, nonzero: false };
-  }
+  const slotFacts: (Fact | undefined)[] = [];
+  for (const { variable, size } of slots.values()) slotFacts[variable] = { kind: 'value', bits: size * 8, nonzero: false };
+  const context: FunctionContext = { ...first, slots, slotFacts, stackEscapes: escapes };
   const slotLive = slotLiveness(graph, order, analysis, slots);
   const isLiveIn = (block: number, variable: number): boolean => {
     if (variable < registerVars) return isLive(live.in[block]!, variable);

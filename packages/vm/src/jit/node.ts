@@ -76,7 +76,20 @@ export function const32(k: number): Node {
   return value >= 0 && value < 64 ? small[value]! : new Node(NODE.const, false, 32 - Math.clz32(value), undefined, undefined, undefined, value, 0n, value !== 0);
 }
 
+const LEAST_SMALL = -64;
+const MOST_SMALL = 1024;
+const smallWide: readonly Node[] = Array.from({ length: MOST_SMALL - LEAST_SMALL }, (_, index) => newConst64(BigInt(index + LEAST_SMALL)));
+
+/** A sign-extended int32 as an i64. */
+export function constInt(value: number): Node {
+  return value >= LEAST_SMALL && value < MOST_SMALL ? smallWide[value - LEAST_SMALL]! : newConst64(BigInt(value));
+}
+
 export function const64(value: bigint): Node {
+  return value >= 0n && value < 1024n ? smallWide[Number(value) - LEAST_SMALL]! : newConst64(value);
+}
+
+function newConst64(value: bigint): Node {
   const big = BigInt.asUintN(64, value);
   const bits = big <= 0xffff_ffffn ? 32 - Math.clz32(Number(big)) : bitLength(big);
   return new Node(NODE.const, true, bits, undefined, undefined, undefined, 0, big, big !== 0n);
