@@ -1,9 +1,24 @@
 /** Links: what keeps a program attached. */
 
-import { bpf_link_info, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_GET_INFO_BY_FD, type Syscalls } from '@libbpf-ts/uapi';
+import {
+  bpf_link_info, BPF_LINK_DETACH, BPF_LINK_TYPE_CGROUP, BPF_LINK_TYPE_NETKIT, BPF_LINK_TYPE_TCX, BPF_LINK_TYPE_XDP, BPF_LINK_UPDATE,
+  BPF_OBJ_GET_INFO_BY_FD, type Syscalls,
+} from '@libbpf-ts/uapi';
 import { call } from './call.ts';
 import { Handle } from './handle.ts';
 import type { Hook } from './hook.ts';
+
+/** Of `struct bpf_link_info`: what all links have, and where those of devices and cgroups are attached. */
+export interface LinkInfo {
+  /** BPF_LINK_TYPE_*. */
+  readonly type: number;
+  readonly id: number;
+  readonly prog_id: number;
+  /** 0 once the device is gone. */
+  readonly ifindex?: number | undefined;
+  readonly cgroup_id?: bigint | undefined;
+  readonly attach_type?: number | undefined;
+}
 
 /** An attachment. Closing it detaches the program, unless the link is pinned or released. */
 export class Link extends Handle {
@@ -15,10 +30,13 @@ export class Link extends Handle {
     this.hook = hook;
   }
 
-  info(): ReturnType<typeof bpf_link_info.read> {
+  /** What the kernel knows of the link. */
+  info(): LinkInfo {
     const info = new Uint8Array(bpf_link_info.size);
     call(this.sys, BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: this.fd, info_len: info.length, info }, 'of a link');
-    return bpf_link_info.read(new DataView(info.buffer));
+    const { type, id, prog_id, tcx, xdp, netkit, cgroup } = bpf_link_info.read(new DataView(info.buffer));
+    const place = { [BPF_LINK_TYPE_TCX]: tcx, [BPF_LINK_TYPE_XDP]: xdp, [BPF_LINK_TYPE_NETKIT]: netkit, [BPF_LINK_TYPE_CGROUP]: cgroup }[type];
+    return { type, id, prog_id, ...place };
   }
 
   get id(): number {

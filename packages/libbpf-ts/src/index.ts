@@ -3,6 +3,7 @@
 export { attachWithoutLink, detachWithoutLink } from './attach.ts';
 export type { AttachOptions } from './attach.ts';
 export { Link } from './bpf-link.ts';
+export type { LinkInfo } from './bpf-link.ts';
 export {
   BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError,
 } from './errors.ts';
