@@ -1,5 +1,8 @@
 /** Layouts of C structures: named fields with fixed offsets, little endian, read and written in place. */
 
+const latin1 = new TextDecoder('latin1');
+const utf8 = new TextEncoder();
+
 /** How one field is stored. `T` is what a reader gets and a writer gives. */
 export interface FieldType<T> {
   readonly size: number;
@@ -75,12 +78,12 @@ export function text(length: number): FieldType<string> {
     read: (view, offset) => {
       const raw = new Uint8Array(view.buffer, view.byteOffset + offset, length);
       const end = raw.indexOf(0);
-      return new TextDecoder('latin1').decode(raw.slice(0, end < 0 ? length : end));
+      return latin1.decode(raw.subarray(0, end < 0 ? length : end));
     },
     write: (view, offset, value) => {
       const target = new Uint8Array(view.buffer, view.byteOffset + offset, length);
       target.fill(0);
-      target.set(new TextEncoder().encode(value).subarray(0, length - 1));
+      target.set(utf8.encode(value).subarray(0, length - 1));
     },
   };
 }

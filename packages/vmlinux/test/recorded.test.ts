@@ -4,7 +4,7 @@ import { progTypeOf, type Kernel } from '@libbpf-ts/kernel';
 import { createKernel } from '@libbpf-ts/vmlinux';
 import { describe, expect, test } from 'vitest';
 
-import { Replay, type RecordedCase, type Step } from './support-recorded.ts';
+import { Replay, type RecordedCase, type Step } from './support/recorded.ts';
 
 const recorded = JSON.parse(readFileSync(new URL('oracle/bpf.json', import.meta.url), 'utf8')) as { kernel: string; cases: RecordedCase[] };
 
