@@ -10,7 +10,7 @@ const elf = new Uint8Array(readFileSync(firewall));
 const capture = new Uint8Array(readFileSync(pcap));
 /** The header of a big-endian eBPF object: byte order, type and machine, swapped. */
 const bigEndian = ((): Uint8Array => {
-  const bytes = new Uint8Array(64);
+  const bytes = new Uint8Array(128);
   const view = new DataView(bytes.buffer);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 2, 1]);
   view.setUint16(16, 1);
@@ -18,6 +18,8 @@ const bigEndian = ((): Uint8Array => {
   view.setUint32(20, 1);
   view.setUint16(52, 64);
   view.setUint16(58, 64);
+  view.setUint16(60, 1);
+  view.setUint32(44, 64);
   return bytes;
 })();
 const change = (bytes: Uint8Array, offset: number, value: number): Uint8Array => Uint8Array.from(bytes, (byte, i) => (i === offset ? value : byte));

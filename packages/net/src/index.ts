@@ -25,4 +25,4 @@ export { ensureNet, net, netnsOf, netOf, setNetns } from './subsystem.ts';
 export { skbHelpers, xdpNetHelpers } from './helpers/index.ts';
 export { skbPacketLoad } from './packet-load.ts';
 export { registerPacketTypes, schedActType, schedClsType } from './prog-types.ts';
-export { finish, finishContext, readContext, runRepeated, testRunSkb } from './test-run.ts';
+export { finish, finishContext, readContext, runRepeated, testRunNetworkSkb, testRunSkb } from './test-run.ts';

@@ -55,8 +55,8 @@ export const PACKET_OUTGOING = 4;
 
 /** Bits of the private `flags` field. */
 export const SKB_HASH_KNOWN = 1;
-export const SKB_AT_INGRESS = 2;
-export const SKB_TC_SKIP_INGRESS = 4;
+/** A packet of BPF_PROG_TEST_RUN, which has a socket. */
+export const SKB_TEST_SOCKET = 2;
 
 /** Room in front of a received frame, as drivers that serve XDP leave it. */
 export const SKB_HEADROOM = 256;

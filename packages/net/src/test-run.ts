@@ -5,7 +5,7 @@ import { __sk_buff, KernelError } from '@libbpf-ts/uapi';
 
 import { placeAt, type Net } from './net.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from './packet.ts';
-import type { Skb } from './skb.ts';
+import { SKB_TEST_SOCKET, type Skb } from './skb.ts';
 import { netnsOf, netOf } from './subsystem.ts';
 
 /** Largest frame: a page less the room that the kernel keeps around it. */
@@ -26,6 +26,15 @@ const RETURNED: readonly (readonly [number, number])[] = SETTABLE.filter(([start
 
 /** Runs a sched_cls or sched_act program over a frame of the caller's. */
 export function testRunSkb(call: BpfCall<10>, prog: BpfProg): void {
+  testRunPacket(call, prog, true);
+}
+
+/** The same for programs that see packets from the network header on: the MAC header comes back as zeros. */
+export function testRunNetworkSkb(call: BpfCall<10>, prog: BpfProg): void {
+  testRunPacket(call, prog, false);
+}
+
+function testRunPacket(call: BpfCall<10>, prog: BpfProg, fromMacHeader: boolean): void {
   const { attr, kernel } = call;
   const state = netOf(kernel);
   refuseOptions(attr);
@@ -35,16 +44,24 @@ export function testRunSkb(call: BpfCall<10>, prog: BpfProg): void {
   const skb = state.skbs.fromBytes(frame);
   try {
     placeAt(skb, device);
+    skb.flags |= SKB_TEST_SOCKET;
     skb.readEthernet(device.mac);
     checkNetworkHeader(skb);
+    if (!fromMacHeader) skb.pull(ETH_HLEN);
     if (ctx) applyContext(state, skb, ctx);
     const { retval, duration } = runRepeated(call, prog, skb.address);
+    if (!fromMacHeader) putZeroMacHeader(state, skb);
     if (ctx) readBack(state, skb, ctx);
     finish(call, skb.bytes().slice(), retval, duration);
     finishContext(call, ctx);
   } finally {
     state.skbs.free(skb);
   }
+}
+
+function putZeroMacHeader(net: Net, skb: Skb): void {
+  skb.push(ETH_HLEN);
+  net.arena.u8.fill(0, skb.data, skb.data + ETH_HLEN);
 }
 
 function refuseOptions(attr: BpfCall<10>['attr']): void {

@@ -15,7 +15,9 @@ function refuseAccess(env: Env, off: number, size: number): never {
 function accessOf(env: Env, off: number, size: number, write: boolean): CtxAccess {
   if (env.facts.prog_type === BPF_PROG_TYPE_EXT) env.unsupported('programs of type ext');
   const access = env.ops.isValidAccess(off, size, write, env.facts);
-  return access ?? refuseAccess(env, off, size);
+  if (!access) return refuseAccess(env, off, size);
+  env.maxCtxOffset = Math.max(env.maxCtxOffset, off + size);
+  return access;
 }
 
 export function writeContext(env: Env, off: number, size: number): void {

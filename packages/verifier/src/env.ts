@@ -11,6 +11,8 @@ import type { SccTracker } from './scc-visits.ts';
 import { type FuncState, type HistoryEntry, type VerifierState } from './state.ts';
 import type { BpfFuncProto, LineInfo, TraceEvent, VerifiedCall, VerifierBtf, VerifierMap, VerifierRequest } from './types.ts';
 import type { ProtoSpec } from './arg-types.ts';
+import { IdMap } from './id-map.ts';
+import { Backtrack } from './backtrack.ts';
 import type { PseudoLoad } from './pseudo-loads.ts';
 import { insnText } from './insn-text.ts';
 
@@ -110,6 +112,8 @@ export class Env {
   readonly calls: Map<number, VerifiedCall> = new Map();
   readonly callMaps: Map<number, VerifierMap | null> = new Map();
   readonly probeLoads: Set<number> = new Set();
+  /** End of the furthest context access (`prog->aux->max_ctx_offset`). */
+  maxCtxOffset = 0;
   readonly usedMaps: VerifierMap[] = [];
   readonly trace: TraceEvent[] = [];
   /** Registers and slots changed since the last printed state. */
@@ -119,6 +123,9 @@ export class Env {
   readonly #lineInfo: readonly LineInfo[];
   #lastLine: LineInfo | undefined = undefined;
   readonly protoSpecs: Map<BpfFuncProto, ProtoSpec> = new Map();
+  /** Scratch of one comparison of states, and of one walk back. */
+  readonly idMap: IdMap = new IdMap();
+  readonly backtrack: Backtrack = new Backtrack();
   readonly fakeReg: Reg = new Reg();
   readonly fakeReg2: Reg = new Reg();
   readonly unboundReg: Reg = new Reg();

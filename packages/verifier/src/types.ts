@@ -265,6 +265,8 @@ export interface VerifierRequest {
   readonly log_level?: number;
   /** Bytes of the log buffer; where the text is longer the result is ENOSPC. Unlimited where omitted. */
   readonly log_size?: number;
+  /** CPUs that the kernel may have: bpf_get_smp_processor_id is below that. 2 where omitted. */
+  readonly cpus?: number;
   /** Records a tree of states (`VerifierResult.trace`). */
   readonly trace?: boolean;
 }
@@ -333,6 +335,8 @@ export interface VerifierSuccess extends VerifierOutcome {
   readonly usedMaps: readonly VerifierMap[];
   /** True where a stack deeper than 512 is allowed because every frame has its own. */
   readonly privateStack: boolean;
+  /** End of the furthest access to the context, in bytes: BPF_PROG_TEST_RUN of some types wants a context of that size. */
+  readonly maxCtxOffset: number;
 }
 
 export interface VerifierFailure extends VerifierOutcome {

@@ -167,7 +167,7 @@ function succeed(env: Env, microseconds: number): VerifierResult {
   }
   const result: VerifierSuccess = {
     ok: true, log, log_true_size, stats: statsOf(env), trace: env.trace, constants, functions, calls: callTable(env),
-    dead: deadTable(env), probeLoads: env.probeLoads, usedMaps: env.usedMaps, privateStack: env.privateStack,
+    dead: deadTable(env), probeLoads: env.probeLoads, usedMaps: env.usedMaps, privateStack: env.privateStack, maxCtxOffset: env.maxCtxOffset,
     subprograms: env.subprogs.map((subprog, number) => describe(env, number, functions)),
   };
   return result;

@@ -13,8 +13,7 @@ export function clearHash(skb: Skb): void {
 
 /** A hash over addresses, protocol and ports, never 0: like the kernel's in that a flow keeps it, unlike it in its value. */
 function flowHash(skb: Skb, seed: number): number {
-  const { saddr, daddr, protocol = 0, sport = 0, dport = 0 } = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
-  if (!saddr || !daddr) return 0;
+  const { etherType, saddr = [], daddr = [], protocol = 0, sport = 0, dport = 0 } = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
   let hash = seed | 0;
   const mix = (value: number): void => {
     hash = Math.imul(hash ^ value, 0x0100_0193);
@@ -22,6 +21,7 @@ function flowHash(skb: Skb, seed: number): number {
   };
   for (const byte of saddr) mix(byte);
   for (const byte of daddr) mix(byte);
+  mix(etherType);
   mix(protocol);
   mix(sport);
   mix(dport);

@@ -1,35 +1,46 @@
-/** Facts about a packet and who it belongs to. Packets here have no socket, so what asks for one gets the kernel's "no socket" answer. */
+/**
+ * Facts about a packet and who it belongs to. Packets from devices have no socket, so what asks for one gets the kernel's "no socket"
+ * answer; a packet of BPF_PROG_TEST_RUN has one, of root in the root cgroup.
+ */
 
 import type { HelperFactory } from '@libbpf-ts/kernel';
-import { BPF_SKB_TSTAMP_DELIVERY_MONO, BPF_SKB_TSTAMP_UNSPEC } from '@libbpf-ts/uapi';
+import { BPF_SKB_CLOCK_MONOTONIC, BPF_SKB_CLOCK_REALTIME, BPF_SKB_CLOCK_TAI } from '@libbpf-ts/uapi';
 import type { HelperType } from '@libbpf-ts/vm';
 
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../packet.ts';
-import { SKB } from '../skb.ts';
+import { SKB, SKB_TEST_SOCKET } from '../skb.ts';
 import { failed, helper, skbAt } from './define.ts';
 import { from32to16 } from './csum.ts';
 
 const always = (name: string, args: readonly HelperType[], value: number): HelperFactory => helper(name, args, 's32', () => () => value);
 
-/** A u64 that fits 32 bits. */
-const small = (name: string, value: number): HelperFactory =>
-  helper(name, ['u32'], 'u64', (_, kernel) => () => {
+/** A u64 that fits 32 bits: 0 without a socket. */
+const ofSocket = (name: string, value: number, args: readonly HelperType[] = ['u32']): HelperFactory =>
+  helper(name, args, 'u64', (net, kernel) => (context) => {
     kernel.runtime.returnHigh.value = 0;
-    return value;
+    return skbAt(net, context!).flags & SKB_TEST_SOCKET ? value : 0;
   });
+
+/** Id of the root cgroup. */
+const ROOT_CGROUP = 1;
+/** overflowuid: the owner of what has no full socket. */
+const NOBODY = 65_534;
 
 export const get_cgroup_classid: HelperFactory = always('get_cgroup_classid', ['u32'], 0);
 export const get_route_realm: HelperFactory = always('get_route_realm', ['u32'], 0);
 export const skb_under_cgroup: HelperFactory = always('skb_under_cgroup', ['u32', 'u32', 'u32'], failed('ENOENT'));
-export const skb_cgroup_classid: HelperFactory = small('skb_cgroup_classid', 0);
-export const skb_cgroup_id: HelperFactory = small('skb_cgroup_id', 0);
-export const skb_ancestor_cgroup_id: HelperFactory = helper('skb_ancestor_cgroup_id', ['u32', 'u32'], 'u64', (_, kernel) => () => {
+export const skb_cgroup_classid: HelperFactory = ofSocket('skb_cgroup_classid', 0);
+export const skb_cgroup_id: HelperFactory = ofSocket('skb_cgroup_id', ROOT_CGROUP);
+export const get_socket_cookie: HelperFactory = ofSocket('get_socket_cookie', 1);
+
+/** Only level 0, the root, is there. */
+export const skb_ancestor_cgroup_id: HelperFactory = helper('skb_ancestor_cgroup_id', ['u32', 'u32'], 'u64', (net, kernel) => (context, level) => {
   kernel.runtime.returnHigh.value = 0;
-  return 0;
+  return skbAt(net, context!).flags & SKB_TEST_SOCKET && level === 0 ? ROOT_CGROUP : 0;
 });
-export const get_socket_cookie: HelperFactory = small('get_socket_cookie', 0);
-/** overflowuid, as for every packet without a full socket. */
-export const get_socket_uid: HelperFactory = always('get_socket_uid', ['u32'], 65_534);
+
+export const get_socket_uid: HelperFactory = helper('get_socket_uid', ['u32'], 's32', (net) => (context) =>
+  (skbAt(net, context!).flags & SKB_TEST_SOCKET ? 0 : NOBODY));
 export const skb_get_xfrm_state: HelperFactory = helper('skb_get_xfrm_state', ['u32', 'u32', 'u32', 'u32', 'u64'], 's32', (net) =>
   (_context, _index, to, size) => {
     net.arena.u8.fill(0, to! >>> 0, (to! >>> 0) + (size! >>> 0));
@@ -46,7 +57,8 @@ export const skb_set_tstamp: HelperFactory = helper('skb_set_tstamp', ['u32', 'u
   const skb = skbAt(net, context!);
   if (skb.protocol !== ETH_P_IP && skb.protocol !== ETH_P_IPV6) return failed('EOPNOTSUPP');
   const zero = low === 0 && high === 0;
-  if (type === BPF_SKB_TSTAMP_UNSPEC ? !zero : type === BPF_SKB_TSTAMP_DELIVERY_MONO ? zero : true) return failed('EINVAL');
+  const known = type === BPF_SKB_CLOCK_REALTIME || type === BPF_SKB_CLOCK_MONOTONIC || type === BPF_SKB_CLOCK_TAI;
+  if (!known || (zero && type !== BPF_SKB_CLOCK_REALTIME)) return failed('EINVAL');
   const { u32, u8 } = net.arena;
   u32[(context! + SKB.tstamp) >> 2] = low!;
   u32[(context! + SKB.tstamp + 4) >> 2] = high!;

@@ -17,11 +17,8 @@ import { clearHash } from './hash.ts';
 const IPV4_HLEN = 20;
 const IPV6_HLEN = 40;
 
-/** `__bpf_skb_max_len`: what fits the packet's device. */
-function maxLength(net: Net, skb: Skb): number {
-  const device = net.deviceOf(skb);
-  return device ? device.mtu + ETH_HLEN : 65_536;
-}
+/** BPF_SKB_MAX_LEN: four pages less the kernel's own data behind them, whatever the device takes. */
+const MAX_LENGTH = 16_064;
 
 /** `__bpf_skb_min_len`: the headers that the stack has noted must stay. */
 function minLength(skb: Skb): number {
@@ -33,7 +30,7 @@ export const skb_change_tail: HelperFactory = helper('skb_change_tail', ['u32', 
   (context, length, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const wanted = length! >>> 0;
-    if (flags || flagsHigh || wanted > maxLength(net, skb) || wanted < minLength(skb)) return failed('EINVAL');
+    if (flags || flagsHigh || wanted > MAX_LENGTH || wanted < minLength(skb)) return failed('EINVAL');
     const grow = wanted - skb.len;
     if (grow > 0) {
       skb.ensureRoom(0, grow);
@@ -47,7 +44,7 @@ export const skb_change_head: HelperFactory = helper('skb_change_head', ['u32', 
   (context, room, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const grow = room! >>> 0;
-    if (flags || flagsHigh || skb.len + grow > maxLength(net, skb)) return failed('EINVAL');
+    if (flags || flagsHigh || skb.len + grow > MAX_LENGTH) return failed('EINVAL');
     skb.ensureRoom(grow, 0);
     skb.push(grow);
     net.arena.u8.fill(0, skb.data, skb.data + grow);
@@ -132,14 +129,14 @@ export const skb_adjust_room: HelperFactory = helper('skb_adjust_room', ['u32', 
     }
     const payload = skb.get('data_end') - skb.get('network_header');
     if (by < 0 && (size >= payload || payload - size < least)) return failed('ENOTSUPP');
-    if (by >= 0 && skb.len + size > maxLength(net, skb)) return failed('ENOTSUPP');
+    if (by >= 0 && skb.len + size > MAX_LENGTH) return failed('ENOTSUPP');
     const result = by < 0 ? shrink(net, skb, offset, size, flags!, flagsHigh!) : grow(net, skb, offset, size, flags!, flagsHigh!);
     if (result === 0 && !(flags! & BPF_F_ADJ_ROOM_NO_CSUM_RESET)) resetChecksum(skb);
     return result;
   });
 
 function grow(net: Net, skb: Skb, offset: number, size: number, flags: number, flagsHigh: number): number {
-  const encap = flags & (ENCAP_L3 | ENCAP_L4) || flagsHigh;
+  const encap = flags & ENCAP_L3;
   if (flags & DECAP) return failed('EINVAL');
   const innerMac = (flagsHigh >>> L2_SHIFT) & BPF_ADJ_ROOM_ENCAP_L2_MASK;
   if (encap) {
