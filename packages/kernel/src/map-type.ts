@@ -7,6 +7,7 @@ import type { BpfCall } from './call.ts';
 import type { Fork } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfMap, MapTemplate } from './map.ts';
+import type { BpfProg } from './prog.ts';
 import type { Task } from './task.ts';
 
 export type MapCreateAttr = RawBpfAttr<0>;
@@ -75,6 +76,8 @@ export interface MapTypeOps<T = any> {
   metaEqual?(template: MapTemplate, map: BpfMap<T>): boolean;
   /** False where a map of this type can't be the inner map of another (`map_meta_equal` missing in the kernel). */
   readonly canBeInner?: boolean;
+  /** May a program that names the map be loaded? Asked once, when it is; true where omitted (`bpf_prog_map_compatible`). */
+  admitsProg?(map: BpfMap<T>, prog: BpfProg): boolean;
   /** `map_release_uref`: the last fd and pin are gone (prog_array then forgets its programs). */
   lastUserRefGone?(map: BpfMap<T>): void;
   /** `map_mem_usage`, for fdinfo. */

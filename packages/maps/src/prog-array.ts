@@ -72,6 +72,7 @@ export const progArrayMapOps: MapTypeOps<ProgArrayData> = {
     return 0;
   },
   checkBtf: (map, btf, keyTypeId, valueTypeId) => checkArrayBtf(map, btf, keyTypeId, valueTypeId),
+  admitsProg: progArrayAdmits,
   lastUserRefGone: clear,
   memUsage: (map) => map.maxEntries * 8 + 320,
 };

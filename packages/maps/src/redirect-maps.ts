@@ -13,6 +13,7 @@ import { deviceExists } from './devices.ts';
 import { E2BIG, EEXIST, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP } from './errno.ts';
 import { entryHolder, u32At } from './fd-array.ts';
 import { keepPermanentFlags } from './header.ts';
+import { progArrayAdmits } from './prog-array.ts';
 
 /** One entry: where packets go, and the program that runs on them there. */
 export interface RedirectTarget {
@@ -87,7 +88,7 @@ function programOf(map: BpfMap, value: number, task: Task, attachType: number): 
   if (fd <= 0) return undefined;
   try {
     const prog = task.prog(fd, 'value', BPF_PROG_TYPE_XDP);
-    return prog.expectedAttachType === attachType ? prog : -EINVAL;
+    return prog.expectedAttachType === attachType && progArrayAdmits(map, prog) ? prog : -EINVAL;
   } catch (error) {
     if (isKernelError(error)) return -EINVAL;
     throw error;
@@ -138,6 +139,7 @@ function putDevice(map: BpfMap<RedirectData>, key: number, ifindex: number, valu
 
 export const devmapOps: MapTypeOps<RedirectData> = makeOps(BPF_MAP_TYPE_DEVMAP, 'devmap', {
   allocCheck: checkDevmapAttr,
+  admitsProg: progArrayAdmits,
   alloc: allocDevmap,
   userUpdate: updateDevmap,
 });
@@ -186,6 +188,7 @@ export function forgetDevice(map: BpfMap, ifindex: number): void {
 // — cpumap —
 
 export const cpumapOps: MapTypeOps<RedirectData> = makeOps(BPF_MAP_TYPE_CPUMAP, 'cpumap', {
+  admitsProg: progArrayAdmits,
   allocCheck(attr) {
     checkMaxEntries(attr);
     checkKeySize(attr, 4);

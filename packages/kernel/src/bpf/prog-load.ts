@@ -134,6 +134,9 @@ function finish({ attr, kernel, task }: BpfCall<5>, loading: Loading): number {
   attachProg?.acquire(holder);
   prog.attachProg = attachProg;
   try {
+    for (const map of prog.usedMaps) {
+      if (map.ops.admitsProg?.(map, prog) === false) throw new KernelError('EINVAL', `map ${map.id} holds programs of another kind`, 'insns');
+    }
     prog.place(kernel.options.engine);
   } catch (error) {
     prog.abandon();
