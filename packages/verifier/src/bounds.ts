@@ -2,7 +2,7 @@
 
 import { S32_MAX, S32_MIN, slt, ult, ult32 } from './int64.ts';
 import { type Reg, setUnbounded } from './register.ts';
-import { tnumIntersect, tnumRange } from './tnum.ts';
+import { tnumRange } from './tnum.ts';
 
 function raiseSmin(reg: Reg, h: number, l: number): void {
   if (slt(reg.sminh, reg.sminl, h, l)) {
@@ -115,24 +115,31 @@ function deduceMixed(reg: Reg): void {
   intersectRange(reg, reg.sminh, reg.sminl, reg.smaxh, reg.smaxl);
 }
 
+/** Known bits of [0, max] with only low halves. */
+function lowMask(bits: number): number {
+  return bits === 0 ? 0 : -1 >>> Math.clz32(bits);
+}
+
+/** Intersects the known bits with those of a range of 64-bit numbers. */
 function intersectRange(reg: Reg, minh: number, minl: number, maxh: number, maxl: number): void {
-  const range = { vh: 0, vl: 0, mh: 0, ml: 0 };
-  tnumRange(range, minh, minl, maxh, maxl);
-  tnumIntersect(reg, reg, range);
+  const ch = minh ^ maxh;
+  const dh = lowMask(ch) | 0;
+  const dl = ch !== 0 ? -1 : lowMask(minl ^ maxl) | 0;
+  const mh = reg.mh & dh;
+  const ml = reg.ml & dl;
+  reg.vh = (reg.vh | (minh & ~dh)) & ~mh;
+  reg.vl = (reg.vl | (minl & ~dl)) & ~ml;
+  reg.mh = mh;
+  reg.ml = ml;
 }
 
 /** Known bits from the bounds. */
 function boundOffset(reg: Reg): void {
-  const range = { vh: 0, vl: 0, mh: 0, ml: 0 };
-  tnumRange(range, reg.uminh, reg.uminl, reg.umaxh, reg.umaxl);
-  tnumIntersect(range, reg, range);
-  const { vh, mh, vl, ml } = range;
-  tnumRange(range, 0, reg.u32min, 0, reg.u32max);
-  const lowMask = ml & range.ml;
-  reg.vh = vh;
-  reg.mh = mh;
-  reg.vl = (vl | range.vl) & ~lowMask;
-  reg.ml = lowMask;
+  intersectRange(reg, reg.uminh, reg.uminl, reg.umaxh, reg.umaxl);
+  const unknown = lowMask(reg.u32min ^ reg.u32max) | 0;
+  const ml = reg.ml & unknown;
+  reg.vl = (reg.vl | (reg.u32min & ~unknown)) & ~ml;
+  reg.ml = ml;
 }
 
 function deduce(reg: Reg): void {
@@ -143,12 +150,29 @@ function deduce(reg: Reg): void {
 
 /** All of it, in the kernel's order and as often. */
 export function syncBounds(reg: Reg): void {
+  if ((reg.mh | reg.ml) === 0 && isSettled(reg)) return;
   updateBounds(reg);
-  deduce(reg);
-  deduce(reg);
-  deduce(reg);
+  // A round that changes nothing makes the next one needless.
+  for (let round = 0; round < 3; round++) {
+    const { sminl, smaxl, uminl, umaxl, s32min, s32max, u32min, u32max, sminh, smaxh, uminh, umaxh } = reg;
+    deduce(reg);
+    const same =
+      sminl === reg.sminl && smaxl === reg.smaxl && uminl === reg.uminl && umaxl === reg.umaxl && s32min === reg.s32min &&
+      s32max === reg.s32max && u32min === reg.u32min && u32max === reg.u32max && sminh === reg.sminh && smaxh === reg.smaxh &&
+      uminh === reg.uminh && umaxh === reg.umaxh;
+    if (same) break;
+  }
   boundOffset(reg);
   updateBounds(reg);
+}
+
+/** Every bound of a known value is that value. */
+function isSettled(reg: Reg): boolean {
+  const { vh, vl } = reg;
+  return (
+    reg.sminl === vl && reg.smaxl === vl && reg.uminl === vl && reg.umaxl === vl && reg.s32min === vl && reg.s32max === vl &&
+    reg.u32min === vl && reg.u32max === vl && reg.sminh === vh && reg.smaxh === vh && reg.uminh === vh && reg.umaxh === vh
+  );
 }
 
 /** No value is left in the ranges: only a branch that is never taken gets there. */

@@ -13,7 +13,7 @@ import { markChainPrecision } from './precision.ts';
 import { cloneReg, copyReg, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import { refineBranch } from './refine.ts';
-import { cloneState, type VerifierState } from './state.ts';
+import { cloneState, isSpilled, slotReg, type VerifierState } from './state.ts';
 
 /** Sets a copy of the current state aside, to be explored from `insn` later. */
 export function pushBranch(env: Env, insn: number, from: number): VerifierState {
@@ -156,7 +156,7 @@ export function widen(env: Env, old: VerifierState, cur: VerifierState): void {
     for (let spi = 0; spi < a.slots.length && spi < b.slots.length; spi++) {
       const x = a.spilled[spi];
       const y = b.spilled[spi];
-      if (x && y && a.slots[spi]! >>> 28 === 1 && b.slots[spi]! >>> 28 === 1) maybeWiden(env, x, y);
+      if (x && y && x !== y && isSpilled(a, spi) && isSpilled(b, spi)) maybeWiden(env, x, slotReg(b, spi));
     }
   }
 }

@@ -1,9 +1,10 @@
 /** Dynptrs on the stack: two slots each, the first being the one at the lower address (`mark_stack_slots_dynptr` and its kin). */
 
 import type { Env } from './env.ts';
-import { markNotInit } from './register.ts';
+import { invalidate } from './references.ts';
+import { markNotInit, type Reg } from './register.ts';
 import * as T from './regtype.ts';
-import { ALL_DYNPTR, type FuncState, forEachReg, slotByte, slotReg, STACK_DYNPTR } from './state.ts';
+import { ALL_DYNPTR, changeRegs, type FuncState, slotByte, slotReg, STACK_DYNPTR } from './state.ts';
 
 /** Kinds that hold a reference. */
 export const isRefcountedDynptr = (dynType: number): boolean => dynType === T.DYNPTR_TYPE_RINGBUF;
@@ -27,16 +28,9 @@ export function clearDynptr(env: Env, frame: FuncState, spi: number): void {
     frame.spilled[slot] = undefined;
     env.liveness.markWrite(frame.frameno, slot);
   }
-  forEachReg(env.cur, (reg) => {
-    if (T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & ~T.PTR_MAYBE_NULL & ~T.MEM_RDONLY & ~0xff) === 0 && reg.dynptrId === id) {
-      invalidate(env, reg);
-    }
-  });
-}
-
-function invalidate(env: Env, reg: import('./register.ts').Reg): void {
-  if (env.allowPtrLeaks) env.markUnknown(reg);
-  else markNotInit(reg);
+  const isSlice = (reg: Reg): boolean =>
+    T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & ~T.PTR_MAYBE_NULL & ~T.MEM_RDONLY & ~0xff) === 0 && reg.dynptrId === id;
+  changeRegs(env.cur, isSlice, (reg) => invalidate(env, reg));
 }
 
 /** Makes a dynptr of two slots; `spi` is the slot at the lower address. */

@@ -16,10 +16,10 @@ import { hasField } from './map-rules.ts';
 import { checkMemAccess } from './memory.ts';
 import { markChainPrecision } from './precision.ts';
 import { acquireReference, checkResources, invalidate, releaseReference } from './references.ts';
-import { markNotInit, markPointer, umax } from './register.ts';
+import { markNotInit, markPointer, type Reg, umax } from './register.ts';
 import * as T from './regtype.ts';
 import { isZero } from './stack.ts';
-import { forEachReg } from './state.ts';
+import { changeRegs } from './state.ts';
 import { skipModifiers } from './btf-access.ts';
 
 const ACQUIRES: ReadonlySet<number> = new Set([
@@ -250,7 +250,7 @@ function setBtfResult(env: Env, spec: ProtoSpec, flags: number): void {
 /** Bounds that some results are known to have (`do_refine_retval_range`). */
 function refineResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
   const r0 = env.reg(0);
-  const range = spec.proto.returnRange;
+  const range = meta.id === F.BPF_FUNC_get_smp_processor_id ? { min: 0, max: (env.request.cpus ?? 2) - 1 } : spec.proto.returnRange;
   if (SIZE_RESULTS.has(meta.id)) {
     setSigned(r0, -MAX_ERRNO, meta.sizeMax);
   } else if (range) {
@@ -264,7 +264,7 @@ function refineResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
   syncBounds(r0);
 }
 
-function setSigned(reg: import('./register.ts').Reg, min: number, max: number): void {
+function setSigned(reg: Reg, min: number, max: number): void {
   reg.sminh = Math.floor(min / 4294967296) | 0;
   reg.sminl = reg.s32min = min | 0;
   reg.smaxh = Math.floor(max / 4294967296) | 0;
@@ -273,8 +273,8 @@ function setSigned(reg: import('./register.ts').Reg, min: number, max: number): 
 
 /** Packet memory may have moved: pointers into it are void. */
 export function clearPacketPointers(env: Env): void {
-  forEachReg(env.cur, (reg) => {
-    const slice = T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & (T.DYNPTR_TYPE_SKB | T.DYNPTR_TYPE_XDP)) !== 0;
-    if (T.isPacketPointerAny(reg.type) || slice) invalidate(env, reg);
-  });
+  const slice = T.DYNPTR_TYPE_SKB | T.DYNPTR_TYPE_XDP;
+  const isPacket = (reg: Reg): boolean =>
+    T.isPacketPointerAny(reg.type) || (T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & slice) !== 0);
+  changeRegs(env.cur, isPacket, (reg) => invalidate(env, reg));
 }

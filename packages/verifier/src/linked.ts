@@ -3,7 +3,7 @@
 import { BPF_ADD_CONST, copyReg, markConstScalar, Reg } from './register.ts';
 import { SCALAR_VALUE } from './regtype.ts';
 import { addScalar } from './scalar-alu.ts';
-import { type FuncState, isSpilledScalar, type VerifierState } from './state.ts';
+import { isSpilledScalar, slotReg, type VerifierState } from './state.ts';
 
 /** A register (or spilled slot) of one frame that shares an id. */
 export interface LinkedReg {
@@ -20,29 +20,31 @@ export function collectLinked(state: VerifierState, id: number, found: LinkedReg
   const base = id & ~BPF_ADD_CONST;
   for (let f = state.curframe; f >= 0; f--) {
     const frame = state.frames[f]!;
-    for (let i = 0; i < 10; i++) consider(frame.regs[i]!, base, found, f, true, i);
+    for (let i = 0; i < 10; i++) {
+      const reg = frame.regs[i]!;
+      if (reg.type !== SCALAR_VALUE || (reg.id & ~BPF_ADD_CONST) !== base) continue;
+      if (found.length < MAX_LINKED) found.push({ frameno: f, isReg: true, index: i });
+      else reg.id = 0;
+    }
     for (let spi = 0; spi < frame.slots.length; spi++) {
-      if (isSpilledScalar(frame, spi)) consider(frame.spilled[spi]!, base, found, f, false, spi);
+      if (!isSpilledScalar(frame, spi) || (frame.spilled[spi]!.id & ~BPF_ADD_CONST) !== base) continue;
+      if (found.length < MAX_LINKED) found.push({ frameno: f, isReg: false, index: spi });
+      else slotReg(frame, spi).id = 0;
     }
   }
 }
 
-function consider(reg: Reg, base: number, found: LinkedReg[], frameno: number, isReg: boolean, index: number): void {
-  if (reg.type !== SCALAR_VALUE || (reg.id & ~BPF_ADD_CONST) !== base) return;
-  if (found.length < MAX_LINKED) found.push({ frameno, isReg, index });
-  else reg.id = 0;
-}
-
-export function linkedReg(state: VerifierState, link: LinkedReg): Reg | undefined {
-  const frame: FuncState | undefined = state.frames[link.frameno];
-  return link.isReg ? frame?.regs[link.index] : frame?.spilled[link.index];
+/** The register that a link names, this state's own. */
+function linkedReg(state: VerifierState, link: LinkedReg): Reg {
+  const frame = state.frames[link.frameno]!;
+  return link.isReg ? frame.regs[link.index]! : slotReg(frame, link.index);
 }
 
 /** Gives all linked scalars of a state what is now known of one of them. */
 export function syncLinked(state: VerifierState, known: Reg, linked: readonly LinkedReg[]): void {
   for (const link of linked) {
     const reg = linkedReg(state, link);
-    if (!reg || reg === known || reg.type !== SCALAR_VALUE) continue;
+    if (reg === known || reg.type !== SCALAR_VALUE) continue;
     if ((reg.id & ~BPF_ADD_CONST) !== (known.id & ~BPF_ADD_CONST)) continue;
     const bothPlain = !(reg.id & BPF_ADD_CONST) && !(known.id & BPF_ADD_CONST);
     if (bothPlain || reg.off === known.off) {

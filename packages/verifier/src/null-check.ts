@@ -5,14 +5,14 @@ import { hasField } from './map-rules.ts';
 import { forgetReference } from './references.ts';
 import type { Reg } from './register.ts';
 import * as T from './regtype.ts';
-import { forEachReg, type VerifierState } from './state.ts';
+import { changeRegs, type VerifierState } from './state.ts';
 
 /** Every register with the id of `regno` becomes NULL or not NULL in this state. */
 export function markNullOrNot(state: VerifierState, regno: number, isNull: boolean): void {
   const { id, refObjId } = state.frame.regs[regno]!;
   if (refObjId && refObjId === id && isNull) forgetReference(state, id);
-  forEachReg(state, (reg) => {
-    if (!T.mayBeNull(reg.type) || reg.id !== id) return;
+  const matches = (reg: Reg): boolean => T.mayBeNull(reg.type) && reg.id === id;
+  changeRegs(state, matches, (reg) => {
     if (isNull) {
       reg.type = T.SCALAR_VALUE;
       reg.id = 0;

@@ -3,7 +3,7 @@
 import { JGE, JGT, JLE, JLT } from './branch-taken.ts';
 import { AT_PKT_END, BEYOND_PKT_END, type Reg, umax } from './register.ts';
 import * as T from './regtype.ts';
-import { forEachReg, type VerifierState } from './state.ts';
+import { changeRegs, type VerifierState } from './state.ts';
 
 const MAX_PACKET_OFF = 0xffff;
 
@@ -60,7 +60,8 @@ function extendRange(state: VerifierState, packet: Reg, type: number, open: bool
   if (off < 0 || (off === 0 && open)) return;
   if (umax(packet) > MAX_PACKET_OFF || umax(packet) + off > MAX_PACKET_OFF) return;
   const range = open ? off + 1 : off;
-  forEachReg(state, (reg) => {
-    if (reg.type === type && reg.id === id && reg.range < range) reg.range = range;
+  const matches = (reg: Reg): boolean => reg.type === type && reg.id === id && reg.range < range;
+  changeRegs(state, matches, (reg) => {
+    reg.range = range;
   });
 }

@@ -4,69 +4,24 @@
  */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
+import { Backtrack } from './backtrack.ts';
 import { isSyncCallbackHelper } from './cfg.ts';
 import type { Env } from './env.ts';
 import { stateText } from './print-state.ts';
 import { SCALAR_VALUE } from './regtype.ts';
-import { BPF_MAIN_FUNC, type HistoryEntry, isSpilled, isSpilledScalar, MAX_BPF_REG, type VerifierState } from './state.ts';
+import { BPF_MAIN_FUNC, type HistoryEntry, isSpilled, isSpilledScalar, MAX_BPF_REG, slotReg, type VerifierState } from './state.ts';
 import { isHelperCall, isKfuncCall, isPseudoCall } from './subprograms.ts';
 
 const ARGUMENTS = 0x3e;
 
-/** What is still searched for, by frame: registers and stack slots. */
-class Backtrack {
-  frame = 0;
-  readonly regs: number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
-  readonly low: number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
-  readonly high: number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-  get empty(): boolean {
-    for (let f = 0; f <= this.frame; f++) if (this.regs[f]! | this.low[f]! | this.high[f]!) return false;
-    return true;
-  }
-  has(reg: number): boolean {
-    return (this.regs[this.frame]! & (1 << reg)) !== 0;
-  }
-  set(reg: number): void {
-    this.regs[this.frame]! |= 1 << reg;
-  }
-  clear(reg: number): void {
-    this.regs[this.frame]! &= ~(1 << reg);
-  }
-  hasSlot(frame: number, spi: number): boolean {
-    return spi < 32 ? (this.low[frame]! & (1 << spi)) !== 0 : (this.high[frame]! & (1 << (spi - 32))) !== 0;
-  }
-  setSlot(frame: number, spi: number): void {
-    if (spi < 32) this.low[frame]! |= 1 << spi;
-    else this.high[frame]! |= 1 << (spi - 32);
-  }
-  clearSlot(frame: number, spi: number): void {
-    if (spi < 32) this.low[frame]! &= ~(1 << spi);
-    else this.high[frame]! &= ~(1 << (spi - 32));
-  }
-  slotsOf(frame: number): number[] {
-    const result: number[] = [];
-    for (let spi = 0; spi < 64; spi++) if (this.hasSlot(frame, spi)) result.push(spi);
-    return result;
-  }
-  regText(): string {
-    const names: string[] = [];
-    for (let i = 0; i < 16; i++) if (this.regs[this.frame]! & (1 << i)) names.push(`r${i}`);
-    return names.join(',');
-  }
-  slotText(): string {
-    return this.slotsOf(this.frame).map((spi) => `-${(spi + 1) * 8}`).join(',');
-  }
-}
-
-/** Thrown while backtracking where the walk cannot go on: everything is then marked. */
+/** The walk cannot go on: everything is then marked. */
 const GIVE_UP = 'give up';
 
 /** The exact value of a register matters from here on. */
 export function markChainPrecision(env: Env, regno: number): void {
   if (!env.bpfCapable) return;
-  const bt = new Backtrack();
-  bt.frame = env.cur.curframe;
+  const bt = env.backtrack;
+  bt.reset(env.cur.curframe);
   const reg = env.cur.frame.regs[regno]!;
   if (reg.type !== SCALAR_VALUE) throw new Error(`precision of R${regno}, which is no scalar`);
   bt.set(regno);
@@ -76,8 +31,8 @@ export function markChainPrecision(env: Env, regno: number): void {
 /** The exact value of a spilled scalar matters. */
 export function markSlotPrecision(env: Env, frameno: number, spi: number): void {
   if (!env.bpfCapable) return;
-  const bt = new Backtrack();
-  bt.frame = env.cur.curframe;
+  const bt = env.backtrack;
+  bt.reset(env.cur.curframe);
   bt.setSlot(frameno, spi);
   walkBack(env, env.cur, bt);
 }
@@ -92,8 +47,8 @@ export function propagatePrecision(env: Env, old: VerifierState, cur: VerifierSt
     return false;
   }
   if (!env.bpfCapable) return false;
-  const bt = new Backtrack();
-  bt.frame = cur.curframe;
+  const bt = env.backtrack;
+  bt.reset(cur.curframe);
   for (let f = old.curframe; f >= 0; f--) {
     const frame = old.frames[f]!;
     for (let i = 0; i < 10; i++) {
@@ -189,7 +144,7 @@ function markState(env: Env, state: VerifierState, bt: Backtrack): boolean {
         const reg = spi < frame.slots.length && isSpilledScalar(frame, spi) ? frame.spilled[spi]! : undefined;
         if (!reg || reg.precise) bt.clearSlot(f, spi);
         else {
-          reg.precise = true;
+          slotReg(frame, spi).precise = true;
           changed = true;
         }
       }
@@ -214,7 +169,9 @@ function markAllPrecise(env: Env, from: VerifierState): void {
   for (let state = from.parent; state; state = state.parent) {
     for (const frame of state.frames) {
       for (const reg of frame.regs) if (reg.type === SCALAR_VALUE) reg.precise = true;
-      for (let spi = 0; spi < frame.slots.length; spi++) if (isSpilledScalar(frame, spi)) frame.spilled[spi]!.precise = true;
+      for (let spi = 0; spi < frame.slots.length; spi++) {
+        if (isSpilledScalar(frame, spi) && !frame.spilled[spi]!.precise) slotReg(frame, spi).precise = true;
+      }
     }
   }
 }
@@ -224,7 +181,9 @@ export function forgetPrecision(state: VerifierState): void {
   for (let f = 0; f <= state.curframe; f++) {
     const frame = state.frames[f]!;
     for (let i = 0; i < 10; i++) frame.regs[i]!.precise = false;
-    for (let spi = 0; spi < frame.slots.length; spi++) if (isSpilled(frame, spi)) frame.spilled[spi]!.precise = false;
+    for (let spi = 0; spi < frame.slots.length; spi++) {
+      if (isSpilled(frame, spi) && frame.spilled[spi]!.precise) slotReg(frame, spi).precise = false;
+    }
   }
 }
 

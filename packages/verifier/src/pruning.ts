@@ -1,13 +1,14 @@
 /** Saved states: when to keep one, when one ends a path, when to give one up (`is_state_visited`). */
 
 import { BPF_COMPLEXITY_LIMIT_STATES, type Env } from './env.ts';
+import type { IdMap } from './id-map.ts';
 import { recordJump } from './history.ts';
 import { kfuncRow } from './kfunc-meta.ts';
 import { forgetPrecision, propagatePrecision } from './precision.ts';
 import { stateText } from './print-state.ts';
 import { BPF_ITER_STATE_ACTIVE, markNotInit } from './register.ts';
 import { cloneState, STACK_ITER, slotKind, type VerifierState } from './state.ts';
-import { EXACT, IdMap, maybeLooping, NOT_EXACT, RANGE_WITHIN, statesEqual } from './states-equal.ts';
+import { EXACT, maybeLooping, NOT_EXACT, RANGE_WITHIN, statesEqual } from './states-equal.ts';
 import { isKfuncCall } from './subprograms.ts';
 
 /** Saved states of an instruction share a bucket with those of others; the newest come first. */
@@ -52,13 +53,14 @@ class Visit {
   readonly env: Env;
   readonly insn: number;
   readonly forced: boolean;
-  readonly ids: IdMap = new IdMap();
+  readonly ids: IdMap;
   add: boolean;
 
   constructor(env: Env, insn: number, forced: boolean) {
     this.env = env;
     this.insn = insn;
     this.forced = forced;
+    this.ids = env.idMap;
     this.add = forced || (env.jmpsProcessed - env.prevJmpsProcessed >= 2 && env.insnProcessed - env.prevInsnProcessed >= 8);
   }
 
@@ -174,8 +176,9 @@ function cleanState(env: Env, state: VerifierState): void {
     const insn = f === state.curframe ? state.insnIdx : state.frames[f + 1]!.callsite;
     const live = env.liveRegs[insn]!;
     for (let i = 0; i < 10; i++) if (!(live & (1 << i))) markNotInit(frame.regs[i]!);
+    const [low, high] = env.liveness.aliveSlots(state, f);
     for (let spi = 0; spi < frame.slots.length; spi++) {
-      if (frame.slots[spi] === 0 || env.liveness.isAlive(state, f, spi)) continue;
+      if (frame.slots[spi] === 0 || (spi < 32 ? low & (1 << spi) : high & (1 << (spi - 32)))) continue;
       frame.slots[spi] = 0;
       frame.spilled[spi] = undefined;
     }

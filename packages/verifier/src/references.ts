@@ -2,7 +2,7 @@
 
 import type { Env } from './env.ts';
 import { markNotInit, type Reg } from './register.ts';
-import { forEachReg, type VerifierState } from './state.ts';
+import { changeRegs, type VerifierState } from './state.ts';
 
 /** Notes a new reference, made by the current instruction; returns its id. */
 export function acquireReference(env: Env, insn: number): number {
@@ -28,9 +28,7 @@ export function invalidate(env: Env, reg: Reg): void {
 /** Gives a reference back: every copy of the pointer is void. False where it was not held. */
 export function releaseReference(env: Env, refObjId: number): boolean {
   if (!forgetReference(env.cur, refObjId)) return false;
-  forEachReg(env.cur, (reg) => {
-    if (reg.refObjId === refObjId) invalidate(env, reg);
-  });
+  changeRegs(env.cur, (reg) => reg.refObjId === refObjId, (reg) => invalidate(env, reg));
   return true;
 }
 

@@ -55,6 +55,8 @@ export class Reg {
   iterState = 0;
   iterDepth = 0;
   precise = false;
+  /** More than one frame holds this object (spilled registers only): it must not be changed any more, only replaced. */
+  shared = false;
 }
 
 export function copyReg(to: Reg, from: Reg): void {

@@ -7,7 +7,8 @@ import type { Env } from './env.ts';
 import { propagatePrecision } from './precision.ts';
 import type { VerifierState } from './state.ts';
 
-interface Visit {
+/** One time that a loop was entered. */
+export interface SccVisit {
   entry: VerifierState | undefined;
   backedges: VerifierState[];
 }
@@ -16,7 +17,7 @@ const MAX_BACKEDGE_ROUNDS = 64;
 
 export class SccTracker {
   readonly #env: Env;
-  readonly #visits: Map<string, Visit> = new Map();
+  readonly #visits: Map<string, SccVisit> = new Map();
   readonly #any: boolean;
 
   constructor(env: Env) {
@@ -46,32 +47,28 @@ export class SccTracker {
       this.#visits.set(key, visit);
     }
     visit.entry ??= state;
+    state.visit = visit;
   }
 
   /** Every path from `state` is explored; where it entered a loop, settles the loop's back edges. */
   exit(state: VerifierState): void {
-    const key = this.#key(state);
-    const visit = key === undefined ? undefined : this.#visits.get(key);
+    const { visit } = state;
     if (!visit || visit.entry !== state) return;
     visit.entry = undefined;
     this.#settle(visit);
   }
 
   addBackedge(matched: VerifierState, copy: VerifierState): void {
-    const key = this.#key(matched);
-    const visit = key === undefined ? undefined : this.#visits.get(key);
-    if (!visit) throw new Error('a loop was closed that was never entered');
-    visit.backedges.unshift(copy);
+    if (!matched.visit) throw new Error('a loop was closed that was never entered');
+    matched.visit.backedges.unshift(copy);
   }
 
-  /** Marks of this state may still come from back edges. */
+  /** Marks of this saved state may still come from back edges. */
   isIncomplete(state: VerifierState): boolean {
-    const key = this.#key(state);
-    const visit = key === undefined ? undefined : this.#visits.get(key);
-    return visit !== undefined && visit.backedges.length > 0;
+    return state.visit !== undefined && state.visit.backedges.length > 0;
   }
 
-  #settle(visit: Visit): void {
+  #settle(visit: SccVisit): void {
     for (let round = 0; ; round++) {
       let changed = false;
       for (const state of visit.backedges) {

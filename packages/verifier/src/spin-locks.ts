@@ -3,7 +3,7 @@
 import type { Env } from './env.ts';
 import * as T from './regtype.ts';
 import { isConstOffset } from './stack.ts';
-import { forEachReg } from './state.ts';
+import { changeRegs } from './state.ts';
 import { invalidate } from './references.ts';
 
 export function processSpinLock(env: Env, regno: number, isLock: boolean): void {
@@ -37,7 +37,5 @@ export function processSpinLock(env: Env, regno: number, isLock: boolean): void 
   cur.activeLockId = 0;
   cur.activeLockPtr = undefined;
   cur.refs = cur.refs.filter((ref) => ref.kind !== 'lock');
-  forEachReg(cur, (other) => {
-    if (other.type & T.NON_OWN_REF) invalidate(env, other);
-  });
+  changeRegs(cur, (other) => (other.type & T.NON_OWN_REF) !== 0, (other) => invalidate(env, other));
 }

@@ -244,23 +244,22 @@ export class Liveness {
     this.#commit(parent, callsite);
   }
 
-  /** May slot `spi` of frame `frameno` still be read from `state` on? */
-  isAlive(state: VerifierState, frameno: number, spi: number): boolean {
-    const low = spi < 32 ? 1 << spi : 0;
-    const high = spi < 32 ? 0 : 1 << (spi - 32);
-    if (this.#liveAt(this.#instanceOf(state, state.curframe), frameno, state.insnIdx, low, high)) return true;
+  /** Which slots of one frame may still be read from `state` on: low and high word. */
+  aliveSlots(state: VerifierState, frameno: number): readonly [number, number] {
+    let low = 0;
+    let high = 0;
+    const add = (instance: Instance, insn: number): void => {
+      const masks = instance.frames[frameno];
+      if (!masks) return;
+      const at = (insn - instance.start) * 2;
+      low |= masks.live[at]!;
+      high |= masks.live[at + 1]!;
+    };
+    add(this.#instanceOf(state, state.curframe), state.insnIdx);
     for (let f = frameno; f < state.curframe; f++) {
       const { callsite } = state.frames[f + 1]!;
-      const insn = this.#env.callsCallback[callsite] ? callsite : callsite + 1;
-      if (this.#liveAt(this.#instanceOf(state, f), frameno, insn, low, high)) return true;
+      add(this.#instanceOf(state, f), this.#env.callsCallback[callsite] ? callsite : callsite + 1);
     }
-    return false;
-  }
-
-  #liveAt(instance: Instance, frameno: number, insn: number, low: number, high: number): boolean {
-    const masks = instance.frames[frameno];
-    if (!masks) return false;
-    const at = (insn - instance.start) * 2;
-    return ((masks.live[at]! & low) | (masks.live[at + 1]! & high)) !== 0;
+    return [low, high];
   }
 }

@@ -38,6 +38,13 @@ export function assignScalarId(env: Env, reg: Reg): void {
   if (!reg.id && (reg.mh | reg.ml) !== 0) reg.id = env.nextId();
 }
 
+/** The same of a spilled scalar, which is made this frame's own only where it changes. */
+function assignSlotId(env: Env, frame: FuncState, spi: number): void {
+  const reg = frame.spilled[spi]!;
+  const needsId = (reg.id & BPF_ADD_CONST) !== 0 || (reg.id === 0 && (reg.mh | reg.ml) !== 0);
+  if (reg.type === SCALAR_VALUE && needsId) assignScalarId(env, slotReg(frame, spi));
+}
+
 export const isZero = (reg: Reg): boolean => reg.type === SCALAR_VALUE && (reg.vh | reg.vl | reg.mh | reg.ml) === 0;
 
 /** Is [off, off + size) within the frame? Grows the frame to hold it. */
@@ -113,7 +120,7 @@ export function writeStackFixed(
 
 function writeData(env: Env, frame: FuncState, slot: number, size: number, zero: boolean, valueRegno: number): void {
   const spi = slot >> 3;
-  if (frame.spilled[spi]) markNotInit(frame.spilled[spi]!);
+  frame.spilled[spi] = undefined;
   let types = frame.slots[spi]!;
   const kind = slotKind(types);
   if (kind === STACK_SPILL || kind === STACK_DYNPTR || kind === STACK_ITER || kind === STACK_IRQ_FLAG) {
@@ -166,7 +173,7 @@ export function writeStackVariable(
       zeroUsed = true;
       continue;
     }
-    if (spilled) markNotInit(spilled);
+    if (spilled) markNotInit(slotReg(frame, spi));
     const keepsZero = zero && kind === STACK_ZERO;
     if (keepsZero) zeroUsed = true;
     if (kind === STACK_INVALID && !env.allowPtrLeaks) {
@@ -205,17 +212,18 @@ export function readStackFixed(env: Env, frame: FuncState, off: number, size: nu
   let spillSize = 1;
   for (let i = 7; i > 0 && slotByte(types, i - 1) === STACK_SPILL; i--) spillSize++;
   if (size === 8 && spillSize === 8) {
-    fillWhole(env, reg, off, dst);
+    fillWhole(env, frame, spi, off, dst);
   } else if (!fillPart(env, frame, reg, off, size, spillSize, dst)) {
     return;
   }
   recordStackAccess(env, spi, frame.frameno);
 }
 
-function fillWhole(env: Env, reg: Reg, off: number, dst: number): void {
+function fillWhole(env: Env, frame: FuncState, spi: number, off: number, dst: number): void {
+  const reg = frame.spilled[spi]!;
   if (dst >= 0) {
-    if (env.bpfCapable) assignScalarId(env, reg);
-    copyReg(env.reg(dst), reg);
+    if (env.bpfCapable) assignSlotId(env, frame, spi);
+    copyReg(env.reg(dst), frame.spilled[spi]!);
   } else if (!env.allowPtrLeaks && reg.type !== SCALAR_VALUE) {
     env.refuse('EACCES', `leaking pointer from stack off ${off}`);
   }
@@ -230,8 +238,9 @@ function fillPart(env: Env, frame: FuncState, reg: Reg, off: number, size: numbe
   if (dst < 0) return false;
   const target = env.reg(dst);
   if (size <= spillSize && (off & 7) === 0) {
-    if (env.bpfCapable && size === 4 && spillSize === 4 && regWidth(reg) <= 32) assignScalarId(env, reg);
-    copyReg(target, reg);
+    const spi = (-off - 1) >> 3;
+    if (env.bpfCapable && size === 4 && spillSize === 4 && regWidth(reg) <= 32) assignSlotId(env, frame, spi);
+    copyReg(target, frame.spilled[spi]!);
     if (regWidth(reg) > size * 8) target.id = 0;
     return true;
   }

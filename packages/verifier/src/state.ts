@@ -1,6 +1,7 @@
 /** Verifier states: frames of registers and stack, what is held, and how the path got here (`struct bpf_verifier_state`). */
 
 import type { LinkedReg } from './linked.ts';
+import type { SccVisit } from './scc-visits.ts';
 import { cloneReg, copyReg, markNotInit, Reg } from './register.ts';
 import { SCALAR_VALUE } from './regtype.ts';
 
@@ -46,7 +47,10 @@ export class FuncState {
   /** What a callback may return. */
   callbackRange: { readonly min: number; readonly max: number } | undefined = undefined;
   callbackDepth = 0;
-  /** Per 8-byte slot, slot 0 nearest to the frame pointer: types of its bytes, and the register spilled (or dynptr, iterator). */
+  /**
+   * Per 8-byte slot, slot 0 nearest to the frame pointer: types of its bytes, and the register spilled (or dynptr, iterator).
+   * Copies of a frame share these registers: change one only through `slotReg`.
+   */
   slots: number[] = [];
   spilled: (Reg | undefined)[] = [];
 }
@@ -97,6 +101,8 @@ export class VerifierState {
   callbackUnrollDepth = 0;
   mayGotoDepth = 0;
   equalState: VerifierState | undefined = undefined;
+  /** Saved states: the visit of a loop that they belong to. */
+  visit: SccVisit | undefined = undefined;
   /** How often it let a path end early, and how often it was compared in vain. */
   hits = 0;
   misses = 0;
@@ -134,11 +140,10 @@ export function cloneFrame(from: FuncState): FuncState {
   for (let i = 0; i < MAX_BPF_REG; i++) regs[i] = cloneReg(from.regs[i]!);
   frame.regs = regs;
   frame.slots = from.slots.slice();
-  const count = from.spilled.length;
-  const spilled = new Array<Reg | undefined>(count);
-  for (let i = 0; i < count; i++) {
-    const reg = from.spilled[i];
-    spilled[i] = reg === undefined ? undefined : cloneReg(reg);
+  const spilled = from.spilled.slice();
+  for (let i = 0; i < spilled.length; i++) {
+    const reg = spilled[i];
+    if (reg !== undefined) reg.shared = true;
   }
   frame.spilled = spilled;
   return frame;
@@ -180,21 +185,24 @@ export function growStack(frame: FuncState, bytes: number): void {
   }
 }
 
-/** The register of a slot, made on first use. */
+/** The register of a slot, to be changed: made on first use, and this frame's own. */
 export function slotReg(frame: FuncState, spi: number): Reg {
   let reg = frame.spilled[spi];
   if (reg === undefined) {
     reg = new Reg();
     markNotInit(reg);
     frame.spilled[spi] = reg;
+  } else if (reg.shared) {
+    reg = cloneReg(reg);
+    frame.spilled[spi] = reg;
   }
   return reg;
 }
 
-export function setSlotReg(frame: FuncState, spi: number, from: Reg): Reg {
-  const reg = slotReg(frame, spi);
-  copyReg(reg, from);
-  return reg;
+export function setSlotReg(frame: FuncState, spi: number, from: Reg): void {
+  const reg = frame.spilled[spi];
+  if (reg === undefined || reg.shared) frame.spilled[spi] = cloneReg(from);
+  else copyReg(reg, from);
 }
 
 export const isSpilled = (frame: FuncState, spi: number): boolean => slotKind(frame.slots[spi]!) === STACK_SPILL;
@@ -204,13 +212,16 @@ export const isSpilledScalar = (frame: FuncState, spi: number): boolean =>
 export const isSpilledScalar64 = (frame: FuncState, spi: number): boolean =>
   (frame.slots[spi]! & 0xf) === STACK_SPILL && frame.spilled[spi]!.type === SCALAR_VALUE;
 
-/** Calls `visit` for every register and spilled register (dynptrs and iterators included) of every frame. */
-export function forEachReg(state: VerifierState, visit: (reg: Reg, frame: FuncState) => void): void {
+/** Changes every register and spilled register that `matches`, in all frames. */
+export function changeRegs(state: VerifierState, matches: (reg: Reg) => boolean, change: (reg: Reg) => void): void {
   for (let f = 0; f <= state.curframe; f++) {
     const frame = state.frames[f]!;
-    for (let i = 0; i < MAX_BPF_REG; i++) visit(frame.regs[i]!, frame);
+    for (let i = 0; i < MAX_BPF_REG; i++) {
+      const reg = frame.regs[i]!;
+      if (matches(reg)) change(reg);
+    }
     for (let spi = 0; spi < frame.spilled.length; spi++) {
-      if (isSpilled(frame, spi)) visit(frame.spilled[spi]!, frame);
+      if (isSpilled(frame, spi) && matches(frame.spilled[spi]!)) change(slotReg(frame, spi));
     }
   }
 }

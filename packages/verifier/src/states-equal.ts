@@ -2,6 +2,7 @@
 
 import { rangeWithin, sameScalar } from './bounds.ts';
 import type { Env } from './env.ts';
+import type { IdMap } from './id-map.ts';
 import { BPF_ADD_CONST, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import {
@@ -14,36 +15,6 @@ import { tnumIn } from './tnum.ts';
 export const NOT_EXACT = 0;
 export const RANGE_WITHIN = 1;
 export const EXACT = 2;
-
-/** Ids of the old state against ids of the new: a one-to-one renaming found on the way. */
-export class IdMap {
-  readonly #old: number[] = [];
-  readonly #new: number[] = [];
-  #fresh = 0;
-
-  reset(idGen: number): void {
-    this.#old.length = 0;
-    this.#new.length = 0;
-    this.#fresh = idGen;
-  }
-
-  check(old: number, cur: number): boolean {
-    if ((old !== 0) !== (cur !== 0)) return false;
-    if (old === 0) return true;
-    for (let i = 0; i < this.#old.length; i++) {
-      if (this.#old[i] === old) return this.#new[i] === cur;
-      if (this.#new[i] === cur) return false;
-    }
-    this.#old.push(old);
-    this.#new.push(cur);
-    return true;
-  }
-
-  /** A scalar without an id is only linked to itself. */
-  checkScalar(old: number, cur: number): boolean {
-    return this.check(old || ++this.#fresh, cur || ++this.#fresh);
-  }
-}
 
 export function statesEqual(env: Env, old: VerifierState, cur: VerifierState, exact: number, ids: IdMap): boolean {
   if (old.curframe !== cur.curframe) return false;
