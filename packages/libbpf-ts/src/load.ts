@@ -4,7 +4,7 @@ import { parseBtf, type Btf } from '@libbpf-ts/btf';
 import { BPF_BTF_LOAD, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_TRACING, type Syscalls } from '@libbpf-ts/uapi';
 import { CoreApplier } from './core-apply.ts';
 import { createMap } from './create-map.ts';
-import { BpfError, LoaderError } from './errors.ts';
+import { LoaderError, type BpfError } from './errors.ts';
 import { fetchBtf, fetchKernelBtf } from './kernel-btf.ts';
 import { kconfigBytes, type KconfigOptions } from './kconfig.ts';
 import { linkProgram, type LinkedProgram } from './link.ts';

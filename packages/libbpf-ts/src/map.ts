@@ -79,7 +79,9 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   /** Removes all keys. */
   clear(): void {
-    for (const key of [...this.keysBytes()]) this.delete(key);
+    // All keys first: deleting during the walk may start it anew.
+    const keys = Array.from(this.keysBytes());
+    for (const key of keys) this.delete(key);
   }
 
   /** Counts the keys by walking them. */
