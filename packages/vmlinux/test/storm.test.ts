@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 
 import { Storm } from './support/storm.ts';
 
-const STEPS = 60;
+const STEPS = 40;
 
 test('1,000 crash storms leave nothing behind', { timeout: 120_000 }, () => {
   const kernel = createKernel();
