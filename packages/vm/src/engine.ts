@@ -41,12 +41,15 @@ export interface ProgramSlots {
 }
 
 export interface BoundProgram {
-  /** Low half of r0 as int32; the high half in `runtime.r0High`. A run of its own: tail calls counted from 0, restored after. */
-  readonly run: (ctx: number) => number;
+  /**
+   * For engines in JavaScript; the others are run through the gate and their slots. Low half of r0 as int32; the high half in
+   * `runtime.r0High`. A run of its own: tail calls counted from 0, restored after.
+   */
+  readonly run?: (ctx: number) => number;
   /** `count` (≥ 1) runs in a row; the last one's result. */
-  readonly repeat: (ctx: number, count: number) => number;
+  readonly repeat?: (ctx: number, count: number) => number;
   /** As `run`, but tail calls count on. Used where an engine in JavaScript makes a tail call. */
-  readonly continue: (ctx: number) => number;
+  readonly continue?: (ctx: number) => number;
   /** For the two slots: WebAssembly functions of type (i32) -> i64. `entry` as run, `tailEntry` as continue. */
   readonly entry: Function;
   readonly tailEntry: Function;

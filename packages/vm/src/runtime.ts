@@ -7,6 +7,8 @@ import { defaultEngines } from './engines.ts';
 import { isVmTrap, VmError, VmTrap } from './errors.ts';
 import type { VmTrapReason } from './errors.ts';
 import type { MapLookupKind } from './map-lookup/layout.ts';
+import { openGate } from './gate.ts';
+import type { Gate } from './gate.ts';
 import type { ReturnHigh, VmProgram } from './program.ts';
 import { FunctionTable } from './slots.ts';
 
@@ -59,6 +61,7 @@ export class VmRuntime {
   /** Slots that hold one of our own lookup functions, by kind: what such a map's layout is, an engine knows. */
   readonly lookupKinds: Map<number, MapLookupKind> = new Map();
   readonly #engines: readonly Engine[];
+  #gate: Gate | undefined;
   readonly #programs: Map<number, Loaded> = new Map();
   readonly #installed: InstalledModule[] = [];
 
@@ -88,21 +91,18 @@ export class VmRuntime {
   /** Puts a program into two slots of its own. Throws VmError. */
   load(program: VmProgram, options: LoadOptions = {}): LoadedProgram {
     const engine = options.engine === undefined ? this.#engines[0] : this.#engines.find(({ name }) => name === options.engine);
-    if (!engine) throw new VmError('unknown-engine', program.name, `there is no engine ${options.engine}`);
-    const slots: ProgramSlots = {
-      slot: this.functions.allocate(2),
-      callbacks: program.subprograms.map(({ addressTaken }) => (addressTaken ? this.functions.allocate() : 0)),
-    };
-    try {
-      const prepared = engine.prepare(program, options, this, slots);
-      const loaded = new Loaded(this, program, engine.name, prepared, slots);
-      loaded.place();
-      this.#programs.set(slots.slot, loaded);
-      return loaded;
-    } catch (error) {
-      this.release(slots);
-      throw error;
+    const next = this.#engines[1];
+    if (engine && next && options.engine === undefined) {
+      try {
+        return this.#loadWith(engine, program, options);
+      } catch (error) {
+        // A host refuses code that is too large; an engine that does not compile still runs it.
+        if (!(error instanceof VmError) || error.reason !== 'too-large') throw error;
+        return this.#loadWith(next, program, options);
+      }
     }
+    if (!engine) throw new VmError('unknown-engine', program.name, `there is no engine ${options.engine}`);
+    return this.#loadWith(engine, program, options);
   }
 
   /**
@@ -128,7 +128,8 @@ export class VmRuntime {
   continueAt(slot: number, ctx: number): number {
     const loaded = this.#programs.get(slot);
     if (!loaded) throw new VmTrap('call', `slot ${slot}`);
-    return loaded.bound.continue(ctx);
+    const { bound } = loaded;
+    return bound.continue ? bound.continue(ctx) : this.gate.run(slot + 1, ctx);
   }
 
   /** Calls a callback slot: up to five u32 arguments, low half of the result. */
@@ -143,6 +144,11 @@ export class VmRuntime {
     this.functions.settle();
     this.#installed.push(installed);
     this.#instantiate(installed);
+  }
+
+  /** Runs compiled programs by their slots. */
+  get gate(): Gate {
+    return (this.#gate ??= openGate(this.arena, this.functions, this.block));
   }
 
   /** High half of the last result, as int32. */
@@ -171,6 +177,23 @@ export class VmRuntime {
     this.#programs.delete(slot);
     this.functions.free(slot, 2);
     for (const callback of callbacks) if (callback !== 0) this.functions.free(callback);
+  }
+
+  #loadWith(engine: Engine, program: VmProgram, options: LoadOptions): LoadedProgram {
+    const slots: ProgramSlots = {
+      slot: this.functions.allocate(2),
+      callbacks: program.subprograms.map(({ addressTaken }) => (addressTaken ? this.functions.allocate() : 0)),
+    };
+    try {
+      const prepared = engine.prepare(program, options, this, slots);
+      const loaded = new Loaded(this, program, engine.name, prepared, slots);
+      loaded.place();
+      this.#programs.set(slots.slot, loaded);
+      return loaded;
+    } catch (error) {
+      this.release(slots);
+      throw error;
+    }
   }
 
   #adopt(): void {
@@ -257,7 +280,7 @@ class Loaded implements LoadedProgram {
     const tailCalls = words[(runtime.block + CELL.tailCalls) >> 2]!;
     if (stackPointer - runtime.stackStart < STACK_RESERVE) throw new VmTrap('stack', this.program.name);
     try {
-      return bound.run(ctx);
+      return bound.run === undefined ? runtime.gate.run(this.#slots.slot, ctx) : bound.run(ctx);
     } catch (error) {
       throw this.#trap(error, stackPointer, tailCalls);
     }
@@ -274,7 +297,7 @@ class Loaded implements LoadedProgram {
     const stackPointer = words[(this.#runtime.block + CELL.stackPointer) >> 2]!;
     const tailCalls = words[(this.#runtime.block + CELL.tailCalls) >> 2]!;
     try {
-      return bound.repeat(ctx, count);
+      return bound.repeat === undefined ? this.#runtime.gate.repeat(this.#slots.slot, ctx, count) : bound.repeat(ctx, count);
     } catch (error) {
       throw this.#trap(error, stackPointer, tailCalls);
     }

@@ -44,13 +44,9 @@ class PreparedModule implements PreparedProgram {
     if (this.#usesDynamicHelper) helpers['x'] = dynamicHelper(runtime, program);
     const imports = { vm: { memory: runtime.arena.memory, table: runtime.functions.table }, h: helpers };
     const { exports } = new WebAssembly.Instance(this.#module, imports as WebAssembly.Imports);
-    const run = exports['run'] as (ctx: number) => number;
     const callbacks: (Function | null)[] = program.subprograms.map(() => null);
     for (const subprogram of this.#callbacks) callbacks[subprogram] = exports[`cb${subprogram}`] as Function;
     return {
-      run,
-      repeat: exports['repeat'] as (ctx: number, count: number) => number,
-      continue: (exports['continue'] as typeof run | undefined) ?? run,
       entry: exports['entry'] as Function,
       tailEntry: exports['tail'] as Function,
       callbacks,

@@ -196,9 +196,6 @@ class ModuleCompiler {
     const entry = tailCalls ? this.#wrapEntry(main) : main;
     writer.export('entry', entry);
     writer.export('tail', main);
-    writer.export('run', this.#wrapRun(entry));
-    writer.export('repeat', this.#wrapRepeat(entry));
-    if (tailCalls) writer.export('continue', this.#wrapRun(main));
     for (const subprogram of callbacks) writer.export(`cb${subprogram}`, this.#wrapCallback(this.#functions.get(subprogram)!));
   }
 
@@ -208,21 +205,6 @@ class ModuleCompiler {
     const code = new CodeWriter().i32(cell).access(OP.i32_load).set(1).i32(cell).i32(0).access(OP.i32_store);
     code.get(0).call(main).i32(cell).get(1).access(OP.i32_store);
     return this.#define([I32], [I64], [I32], code);
-  }
-
-  /** (ctx) -> low half of r0, the high half left in its cell. */
-  #wrapRun(entry: number): number {
-    const code = new CodeWriter().i32(this.#context.cell('returnHigh')).get(0).call(entry).tee(1);
-    code.i64(32n).op(OP.i64_shr_u, OP.i32_wrap_i64).access(OP.i32_store).get(1).op(OP.i32_wrap_i64);
-    return this.#define([I32], [I32], [I64], code);
-  }
-
-  #wrapRepeat(entry: number): number {
-    const code = new CodeWriter().open(OP.loop).get(0).call(entry).set(2);
-    code.get(1).i32(1).op(OP.i32_sub).tee(1).brIf(0).end();
-    code.i32(this.#context.cell('returnHigh')).get(2).i64(32n).op(OP.i64_shr_u, OP.i32_wrap_i64).access(OP.i32_store);
-    code.get(2).op(OP.i32_wrap_i64);
-    return this.#define([I32, I32], [I32], [I64], code);
   }
 
   /** (five u32) -> low half of r0, on top of the BPF stack as it is. */
