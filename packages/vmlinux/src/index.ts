@@ -1,4 +1,4 @@
 /** Everything public of `@libbpf-ts/vmlinux`, spelt out. */
 
-export { createKernel, defaultSubsystems } from './create-kernel.ts';
+export { createKernel, defaultSubsystems, InProcessKernel } from './create-kernel.ts';
 export type { CreateKernelOptions } from './create-kernel.ts';
