@@ -13,7 +13,9 @@ export class Log {
   readonly verbose: boolean;
   /** Lines that explain a refusal, kept at every level for the diagnostics. */
   readonly reasons: string[] = [];
-  #text = '';
+  /** The text in pieces: paths that turned out well are cut off again often, and cutting one long string copies it. */
+  readonly #pieces: string[] = [];
+  #length = 0;
   /** Where the text of the last instruction ends, and how long it was, to put the state behind it. */
   previousEnd = 0;
   previousLength = 0;
@@ -25,27 +27,36 @@ export class Log {
   }
 
   get end(): number {
-    return this.#text.length;
+    return this.#length;
   }
 
   get text(): string {
-    return this.#text;
+    return this.#pieces.join('');
   }
 
   /** Part of the running trace. */
   write(text: string): void {
-    if (this.level !== 0) this.#text += text;
+    if (this.level !== 0) this.#push(text);
   }
 
   /** A line that says why: kept whatever the level. */
   reason(line: string, newline = true): void {
     this.reasons.push(line);
-    if (this.level !== 0) this.#text += newline ? `${line}\n` : line;
+    if (this.level !== 0) this.#push(newline ? `${line}\n` : line);
   }
 
   /** Forgets what was written after `position` (a path that turned out well). */
   reset(position: number): void {
-    if (position < this.#text.length) this.#text = this.#text.slice(0, position);
+    while (this.#length > position) {
+      const piece = this.#pieces.pop()!;
+      this.#length -= piece.length;
+      if (this.#length < position) this.#push(piece.slice(0, position - this.#length));
+    }
+  }
+
+  #push(text: string): void {
+    this.#pieces.push(text);
+    this.#length += text.length;
   }
 }
 

@@ -23,7 +23,7 @@ function recorded(file: string): Recorded[] {
   return text.trim().split('\n').slice(1).map((line) => JSON.parse(line) as Recorded);
 }
 
-const ROWS = [...recorded('corpus'), ...recorded('prototypes')];
+const ROWS = [...recorded('corpus'), ...recorded('prototypes'), ...recorded('corpus-limited').map((row) => ({ ...row, rule: `${row.rule}, with ${row.caps}` }))];
 const rules = [...new Set(ROWS.map((row) => row.rule))];
 let refused = 0;
 let sameLine = 0;
