@@ -50,8 +50,8 @@ function isMmapable(btf: Btf | undefined, btfId: number): boolean {
   });
 }
 
-/** `fw` and `.rodata` make `fw.rodata`; a section with a name of its own keeps it. 15 characters at most. */
+/** `fw` and `.rodata` make `fw.rodata`, of 15 characters at most; a section with a name of its own keeps it whole. */
 export function dataMapName(object: string, section: string): string {
-  const name = section.indexOf('.', 1) > 0 ? section : `${object.slice(0, Math.min(15 - section.length, object.length))}${section}`;
-  return name.slice(0, 15).replace(/[^A-Za-z0-9_.]/g, '_');
+  if (section.indexOf('.', 1) > 0) return section;
+  return `${object.slice(0, Math.max(15 - section.length, 0))}${section}`.replace(/[^A-Za-z0-9_.]/g, '_');
 }

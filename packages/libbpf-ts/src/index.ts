@@ -8,7 +8,7 @@ export {
   BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError,
 } from './errors.ts';
 export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, SourceLine, VerifierDiagnostic } from './errors.ts';
-export { createKernel } from './facade.ts';
+export { createKernel, InProcessKernel } from './facade.ts';
 export type { CreateKernelOptions } from './facade.ts';
 export { globalsOf, withGlobals } from './globals.ts';
 export type { GlobalValues } from './globals.ts';

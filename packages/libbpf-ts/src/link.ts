@@ -42,6 +42,7 @@ class Linker {
   link(): LinkedProgram {
     this.#append(this.#main);
     this.#calls(this.#main);
+    this.#exceptionCallback();
     return {
       program: this.#main, insns: this.#insns, relocations: this.#relocations, poisoned: this.#poisoned,
       funcInfo: this.#funcInfo(), lineInfo: this.#lineInfo(),
@@ -75,6 +76,17 @@ class Linker {
       const distance = at + (target.index - callee.sectionInsn) - (start + insn) - 1;
       this.#insns[start + insn] = { ...this.#insns[start + insn]!, src_reg: target.kind === 'call' ? BPF_PSEUDO_CALL : BPF_PSEUDO_FUNC, imm: distance };
     }
+  }
+
+  /** Mirrors the end of libbpf's `bpf_object__relocate_calls`. */
+  #exceptionCallback(): void {
+    const name = this.#main.exceptionCallback;
+    if (name === undefined) return;
+    const callback = this.#spec.functions.find((other) => other.name === name && other.subprogram);
+    if (!callback) throw new LoaderError('LOADER_BAD_PROGRAM', `its exception callback '${name}' is no function of the object`, { program: this.#main.name }, { errno: 'ENOENT' });
+    if (this.#starts.has(callback)) return;
+    this.#append(callback);
+    this.#calls(callback);
   }
 
   #functionAt(program: ProgramSpec, insn: number, section: number, index: number): ProgramSpec {

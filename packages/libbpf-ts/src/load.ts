@@ -50,7 +50,7 @@ export class Loading implements Disposable {
   readonly #core: CoreApplier;
   readonly #maps = new Map<string, BpfMap>();
   readonly #borrowed = new Set<BpfMap>();
-  readonly #programs = new Map<string, Program>();
+  readonly #programs = new Map<ProgramSpec, Program>();
   readonly #links: Link[] = [];
   #btfFd: number | undefined;
   #kernelBtf: Btf | undefined | null = null;
@@ -67,8 +67,9 @@ export class Loading implements Disposable {
   get maps(): ReadonlyMap<string, BpfMap> {
     return this.#maps;
   }
+  /** Loaded programs by name; of two functions with one name, the one loaded last. */
   get programs(): ReadonlyMap<string, Program> {
-    return this.#programs;
+    return new Map([...this.#programs].map(([spec, program]) => [spec.name, program]));
   }
 
   /** The kernel's BTF: the one given, else the kernel's own, else `undefined`. */
@@ -93,7 +94,7 @@ export class Loading implements Disposable {
 
   /** Loads a program, with the maps that it needs. Throws {@link LoaderError}, `BpfError` or `VerifierError`. */
   program(program: ProgramSpec): Program {
-    const known = this.#programs.get(program.name);
+    const known = this.#programs.get(program);
     if (known) return known;
     const linked = linkProgram(this.spec, this.#typed(program), (part) => this.#core.apply(part));
     const insns = resolveProgram(this.spec, linked, {
@@ -105,7 +106,7 @@ export class Loading implements Disposable {
     });
     this.lastLog = log;
     const loaded = new Program(this.sys, fd, linked.program, insns, (link) => this.#links.push(link));
-    this.#programs.set(program.name, loaded);
+    this.#programs.set(program, loaded);
     return loaded;
   }
 
@@ -172,9 +173,10 @@ export class Loading implements Disposable {
 
   /** Puts programs into the slots of program arrays that name them. */
   fillProgramSlots(): void {
+    const programs = this.programs;
     for (const map of this.#maps.values()) {
       for (const { index, target, kind } of map.spec.slots) {
-        const program = this.#programs.get(target);
+        const program = programs.get(target);
         if (kind === 'program' && program) map.set(new Uint8Array(Uint32Array.of(index).buffer), new Uint8Array(Uint32Array.of(program.fd).buffer));
       }
     }

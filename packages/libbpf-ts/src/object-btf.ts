@@ -4,7 +4,7 @@ import {
   BTF_FUNC_GLOBAL, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_STATIC, parseBtf, type Btf, type BtfDatasec,
 } from '@libbpf-ts/btf';
 import { STB_LOCAL, STV_HIDDEN, STV_INTERNAL, type ElfFile, type ElfSymbol } from '@libbpf-ts/elf';
-import type { ExternSpec } from './spec.ts';
+import type { ExternSpec, ProgramSpec } from './spec.ts';
 
 /** A copy of BTF bytes with fields to set. */
 class Patch {
@@ -59,6 +59,22 @@ function offsetOf(btf: Btf, patch: Patch, item: BtfDatasec['vars'][number], symb
   // A hidden variable is nobody's interface.
   if (symbol.visibility === STV_HIDDEN || symbol.visibility === STV_INTERNAL) patch.set(item.type, 3, BTF_VAR_STATIC);
   return symbol.value;
+}
+
+/**
+ * Functions that no other object may call count as static: they are verified where they are called, not alone. Mirrors the use of
+ * `mark_btf_static` in libbpf.
+ */
+export function fixHiddenFunctions(btf: Btf, functions: readonly ProgramSpec[]): Btf {
+  const hidden = functions.filter((program) => program.subprogram && program.hidden).flatMap((program) => btf.idsByName(program.name, 'FUNC'));
+  const open = hidden.filter((id) => {
+    const type = btf.type(id);
+    return type.kind === 'FUNC' && type.linkage === BTF_FUNC_GLOBAL;
+  });
+  if (open.length === 0) return btf;
+  const patch = new Patch(btf);
+  open.forEach((id) => patch.set(id, 1, 12 << 24));
+  return parseBtf(patch.bytes);
 }
 
 /**

@@ -4,7 +4,7 @@ import { BtfError, parseBtf, parseBtfExt, type Btf, type BtfExt } from '@libbpf-
 import { parseElf, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, type ElfFile, type ElfSection } from '@libbpf-ts/elf';
 import { LoaderError } from './errors.ts';
 import { collectExterns } from './externs.ts';
-import { fixDatasecs, fixExterns } from './object-btf.ts';
+import { fixDatasecs, fixExterns, fixHiddenFunctions } from './object-btf.ts';
 import { dataMaps, kconfigDataMap } from './data-maps.ts';
 import { btfMaps } from './btf-maps.ts';
 import { legacyMaps } from './legacy-maps.ts';
@@ -43,7 +43,7 @@ export function parseObject(bytes: Uint8Array, options: ParseOptions = {}): Obje
   const functions = attachRelocations(parts, collectPrograms(parts), maps);
   return {
     name: parts.name, license: readLicense(elf), kern_version: readVersion(elf), programs: functions.filter((f) => !f.subprogram), functions, maps,
-    externs, structOps: collectStructOps(parts, functions), btf, btfExt, notes,
+    externs, structOps: collectStructOps(parts, functions), btf: btf && fixHiddenFunctions(btf, functions), btfExt, notes,
   };
 }
 

@@ -1,5 +1,6 @@
 /** Functions of an object: one a FUNC symbol, or one a label where old compilers wrote no FUNC symbols. */
 
+import type { Btf } from '@libbpf-ts/btf';
 import { decode, IsaError, type BpfInsn } from '@libbpf-ts/isa';
 import {
   STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_NOTYPE, STT_OBJECT, STV_HIDDEN, STV_INTERNAL, type ElfSection, type ElfSymbol,
@@ -16,12 +17,19 @@ interface Found {
   readonly size: number;
 }
 
+interface Context {
+  readonly allNames: readonly string[];
+  readonly iproute2: boolean;
+  readonly callbacks: ReadonlyMap<string, string>;
+}
+
 /** All functions, without their relocations. Which ones are subprograms is decided when their callers are known. */
 export function collectPrograms(parts: Parts): ProgramSpec[] {
   const found = parts.elf.sections.filter(isCode).flatMap((section) => functionsOf(parts, section));
   const allNames = found.flatMap(({ section, symbol }) => [section.name, symbol.name!]);
   const iproute2 = isIproute2(parts);
-  return found.map((item) => toProgram(parts, item, { allNames, iproute2 }));
+  const callbacks = exceptionCallbacks(parts.btf);
+  return found.map((item) => toProgram(item, { allNames, iproute2, callbacks }));
 }
 
 /** Symbols that begin a function. Fuzzed and old files have them as NOTYPE or OBJECT, global or, at worst, local. */
@@ -44,14 +52,24 @@ function functionsOf(parts: Parts, section: ElfSection): Found[] {
 /** Where the next function begins: functions without a size reach to there. */
 const nextStart = (symbols: readonly ElfSymbol[], i: number, end: number): number => symbols.slice(i + 1).find((next) => next.value > symbols[i]!.value)?.value ?? end;
 
-function toProgram(parts: Parts, { section, symbol, size }: Found, context: { allNames: readonly string[]; iproute2: boolean }): ProgramSpec {
+function toProgram({ section, symbol, size }: Found, context: Context): ProgramSpec {
   const name = symbol.name!;
   const [insns, fault] = instructions(section, symbol, size);
-  const kind = sectionKind(section.name) ?? guessSectionKind({ section: section.name, program: name, ...context });
+  const kind = sectionKind(section.name) ?? guessSectionKind({ section: section.name, program: name, allNames: context.allNames, iproute2: context.iproute2 });
   return {
     ...kind, name, section: section.name, sectionIndex: section.index, sectionInsn: symbol.value >> 3, insns, relocations: [], subprogram: false,
-    autoload: !section.name.startsWith('?'), hidden: symbol.binding === STB_LOCAL || symbol.visibility === STV_HIDDEN || symbol.visibility === STV_INTERNAL, fault,
+    exceptionCallback: context.callbacks.get(name), autoload: !section.name.startsWith('?'), hidden: symbol.binding === STB_LOCAL || symbol.visibility === STV_HIDDEN || symbol.visibility === STV_INTERNAL, fault,
   };
+}
+
+/** Exception callbacks by the name of their program: tags on the program's function in BTF. */
+function exceptionCallbacks(btf: Btf | undefined): Map<string, string> {
+  const callbacks = new Map<string, string>();
+  for (const tag of btf?.types() ?? []) {
+    if (tag.kind !== 'DECL_TAG' || tag.component_idx !== -1 || !tag.name.startsWith('exception_callback:')) continue;
+    callbacks.set(btf!.type(tag.type).name, tag.name.slice('exception_callback:'.length));
+  }
+  return callbacks;
 }
 
 function instructions(section: ElfSection, symbol: ElfSymbol, size: number): [BpfInsn[], Fault | undefined] {

@@ -1,6 +1,6 @@
 /** The last relocations of a linked program: map file descriptors, addresses of variables, symbols of the kernel. */
 
-import { typesAreCompatible, type Btf } from '@libbpf-ts/btf';
+import { essentialName, typesAreCompatible, type Btf } from '@libbpf-ts/btf';
 import { BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, type BpfInsn } from '@libbpf-ts/isa';
 import { LoaderError } from './errors.ts';
 import type { LinkedProgram } from './link.ts';
@@ -56,7 +56,7 @@ function resolveExtern(spec: ObjectSpec, insns: BpfInsn[], index: number, name: 
 function resolveCall(spec: ObjectSpec, insns: BpfInsn[], index: number, item: ExternSpec, number: number, resolvers: Resolvers): void {
   const kernel = item.kind === 'kfunc' ? resolvers.kernelBtf() : undefined;
   const local = item.btf_id ? spec.btf?.type(item.btf_id) : undefined;
-  const found = kernel?.idsByName(item.name, 'FUNC').map((id) => kernel.type(id))
+  const found = kernel?.idsByName(essentialName(item.name), 'FUNC').map((id) => kernel.type(id))
     .find((type) => type.kind === 'FUNC' && local?.kind === 'FUNC' && typesAreCompatible(spec.btf!, local.type, kernel, type.type));
   insns[index] = found
     ? { ...insns[index]!, src_reg: BPF_PSEUDO_KFUNC_CALL, off: 0, imm: found.id }
@@ -65,7 +65,7 @@ function resolveCall(spec: ObjectSpec, insns: BpfInsn[], index: number, item: Ex
 
 function resolveSymbol(spec: ObjectSpec, insns: BpfInsn[], index: number, item: ExternSpec, program: string, resolvers: Resolvers): void {
   const kernel = resolvers.kernelBtf();
-  const id = kernel?.idsByName(item.name, item.kind === 'kfunc' ? 'FUNC' : 'VAR')[0];
+  const id = kernel?.idsByName(essentialName(item.name), item.kind === 'kfunc' ? 'FUNC' : 'VAR')[0];
   if (id !== undefined) return setWide(insns, index, BPF_PSEUDO_BTF_ID, id, 0);
   const address = resolvers.symbolAddress(item.name) ?? (item.weak ? 0n : undefined);
   if (address === undefined) {

@@ -59,6 +59,8 @@ export interface ProgramSpec extends SectionKind {
   readonly autoload: boolean;
   /** A hidden or internal symbol: its function is verified where it is called, not alone. */
   readonly hidden: boolean;
+  /** Function that the kernel calls when the program throws (`exception_callback:` tag); it is linked in though nobody calls it. */
+  readonly exceptionCallback: string | undefined;
   readonly fault: Fault | undefined;
 }
 
