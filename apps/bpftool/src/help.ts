@@ -3,18 +3,20 @@
 export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root, no Linux needed
 
   bpftool-ts run OBJ[:PROG] [OBJ[:PROG] …] --hook HOOK --pcap IN [--write OUT.pcapng]
-             [--set MAP:KEY=VALUE …] [--engine ENGINE] [--json]
+             [--set MAP:KEY=VALUE …] [--btf BTF] [--engine ENGINE] [--json]
       Attaches the programs to the hook in the order given and sends every packet of the capture through.
-  bpftool-ts prog load OBJ[:PROG] [--btf FILE] [--json]
+  bpftool-ts prog load OBJ[:PROG] [--btf BTF] [--json]
       Loads every program of the object (or one) and prints the verifier's verdict on each.
   bpftool-ts prog run OBJ[:PROG] data_in FILE [data_out FILE] [ctx_in FILE] [ctx_out FILE] [repeat N]
-             [--engine ENGINE] [--json]
+             [--btf BTF] [--engine ENGINE] [--json]
       BPF_PROG_TEST_RUN.
-  bpftool-ts help | version
+  bpftool-ts help
 
   OBJ     an ELF object compiled by clang -target bpf; PROG a function of it (needed where it has several for the hook)
   HOOK    tcx/ingress | tcx/egress
   IN      a capture of Ethernet frames: pcap or pcapng
   KEY, VALUE   numbers, JSON as the map's BTF types ask for it, an IPv4 address, or hex:BYTES
+  BTF     types of the kernel that CO-RE relocations mean: a file, or none; by default those of the running
+          Linux (/sys/kernel/btf/vmlinux) where there are any
   ENGINE  jit (default) | interpreter
 `;

@@ -2,6 +2,7 @@
 
 import { createKernel, loadEach, type ProgramResult } from 'libbpf-ts';
 import type { Io } from './io.ts';
+import { kernelBtfOf } from './kernel-btf.ts';
 import { inFile, openObject, splitObject } from './object-argument.ts';
 import { splitWords, valueOf } from './words.ts';
 import { usage } from './failure.ts';
@@ -14,12 +15,10 @@ export function progLoad(words: readonly string[], io: Io): number {
   if (extra !== undefined) throw usage(`prog load takes one OBJ, '${extra}' is too many`);
   const argument = splitObject(object, io);
   const spec = openObject(argument, io);
-  const btfFile = valueOf(given, 'btf');
-  const kernelBtf = btfFile === undefined ? undefined : io.read(btfFile);
-  using kernel = createKernel();
+  using kernel = createKernel(kernelBtfOf(valueOf(given, 'btf'), io));
   const task = kernel.task('bpftool-ts');
   const results = inFile(argument.path, () =>
-    loadEach(task, spec, { kernelBtf, pinDirectory: false, ...(argument.program === undefined ? {} : { programs: [argument.program] }) }));
+    loadEach(task, spec, { pinDirectory: false, ...(argument.program === undefined ? {} : { programs: [argument.program] }) }));
   task.exit();
   io.stdout(given.flags.has('json') ? `${JSON.stringify(results.map(row), null, 1)}\n` : results.map(paragraph).join('') + closing(results));
   return 0;

@@ -3,6 +3,7 @@
 import { createKernel, load, type Program, type ProgramSpec } from 'libbpf-ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
+import { kernelBtfOf } from './kernel-btf.ts';
 import { chooseProgram, inFile, openObject, splitObject } from './object-argument.ts';
 import { splitWords, valueOf } from './words.ts';
 
@@ -43,11 +44,10 @@ export function progRun(words: readonly string[], io: Io): number {
   const spec = openObject(argument, io);
   const program = chooseProgram(argument, spec, 'prog run', runnable);
   const input = { data: readIf(io, files.get('data_in')), ctx: readIf(io, files.get('ctx_in')) };
-  const btfFile = valueOf(given, 'btf');
-  using kernel = createKernel(engine === undefined ? {} : { engine });
+  using kernel = createKernel({ ...kernelBtfOf(valueOf(given, 'btf'), io), ...(engine === undefined ? {} : { engine }) });
   const task = kernel.task('bpftool-ts');
   const result = inFile(argument.path, () => {
-    using loaded = load(task, spec, { programs: [program.name], pinDirectory: false, kernelBtf: btfFile === undefined ? undefined : io.read(btfFile) });
+    using loaded = load(task, spec, { programs: [program.name], pinDirectory: false });
     return runOnce(loaded.program(program.name), input, repeat);
   });
   task.exit();

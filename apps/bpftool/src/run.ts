@@ -2,11 +2,11 @@
 
 import { isPcapError, LINKTYPE_ETHERNET, linkTypeName, readCapture, writePcapng, type Capture, type PacketToWrite } from '@libbpf-ts/pcap';
 import { VirtualClock } from '@libbpf-ts/kernel';
-import { ensureNet } from '@libbpf-ts/net';
 import { BPF_ENABLE_STATS, BPF_PROG_TYPE_SCHED_CLS, BPF_STATS_RUN_TIME } from '@libbpf-ts/uapi';
 import { createKernel, load, tcx, type BpfObject, type Program, type ProgramSpec } from 'libbpf-ts';
 import { Failure, usage } from './failure.ts';
 import type { Io } from './io.ts';
+import { kernelBtfOf } from './kernel-btf.ts';
 import { applySetting, parseSetting, type MapSetting } from './map-setting.ts';
 import { chooseProgram, inFile, openObject, splitObject, type ObjectArgument } from './object-argument.ts';
 import { progress } from './progress.ts';
@@ -26,6 +26,7 @@ interface Request {
   readonly settings: readonly MapSetting[];
   readonly engine: 'jit' | 'interpreter' | undefined;
   readonly json: boolean;
+  readonly btf: string | undefined;
 }
 
 /** A program that was attached, with the object that it came from. */
@@ -41,8 +42,8 @@ export function run(words: readonly string[], io: Io): number {
   const specs = request.objects.map((argument) => openObject(argument, io));
   const programs = request.objects.map((argument, i) => chooseProgram(argument, specs[i]!, request.hook, isForTc));
   const clock = new VirtualClock();
-  using kernel = createKernel({ clock, ...(request.engine === undefined ? {} : { engine: request.engine }) });
-  const device = ensureNet(kernel).init.addDevice({ name: 'eth0' });
+  using kernel = createKernel({ clock, ...kernelBtfOf(request.btf, io), ...(request.engine === undefined ? {} : { engine: request.engine }) });
+  const device = kernel.net.addDevice({ name: 'eth0' });
   const task = kernel.task('bpftool-ts');
   task.bpf(BPF_ENABLE_STATS, { type: BPF_STATS_RUN_TIME });
   const hook = tcx(task, device.name, HOOKS[request.hook]);
@@ -88,7 +89,7 @@ function sendAll(sender: Sender, capture: Capture, request: Request, io: Io): Se
 }
 
 function parseRequest(words: readonly string[], io: Io): Request {
-  const given = splitWords(words, { flags: ['json'], values: ['hook', 'pcap', 'write', 'engine'], repeated: ['set'] });
+  const given = splitWords(words, { flags: ['json'], values: ['hook', 'pcap', 'write', 'engine', 'btf'], repeated: ['set'] });
   const hook = valueOf(given, 'hook');
   const pcap = valueOf(given, 'pcap');
   if (given.plain.length === 0) throw usage('run needs at least one OBJ');
@@ -98,6 +99,7 @@ function parseRequest(words: readonly string[], io: Io): Request {
   return {
     objects: given.plain.map((word) => splitObject(word, io)), hook: hook as Request['hook'], pcap, write: valueOf(given, 'write'),
     settings: (given.values.get('set') ?? []).map(parseSetting), engine: engineOf(valueOf(given, 'engine')), json: given.flags.has('json'),
+    btf: valueOf(given, 'btf'),
   };
 }
 

@@ -308,9 +308,9 @@ export class Kernel implements Disposable {
    * A copy: memory, tables, programs, tasks. Neither sees the other's changes. Compiled modules are shared and instantiated when first
    * needed. `fork.twin(object)` is the copy's object. Throws while a program runs.
    */
-  fork(): Kernel {
+  fork(): this {
     if (this.#runDepth > 0) throw new Error('a kernel can be forked only while no program runs');
-    return new Kernel(this.options, this);
+    return new (this.constructor as new (options: KernelOptions, origin: Kernel) => this)(this.options, this);
   }
 
   /** In a fork: the object that stands for one of the origin (a map, a program, a link, a task, a device). */

@@ -33,6 +33,7 @@ export { guessSectionKind, sectionKind } from './sections.ts';
 export type { GuessContext } from './sections.ts';
 export { generateSkeleton } from './skeleton.ts';
 export type { SkeletonOptions } from './skeleton.ts';
+export { StructOps } from './struct-ops-map.ts';
 export type {
   ExternSpec, Fault, MapOrigin, MapSpec, ObjectSpec, ProgramRelocation, ProgramSpec, RelocationTarget, SectionKind, StructOpsSpec,
 } from './spec.ts';

@@ -1,6 +1,6 @@
 /** Loads objects: maps first, then programs, each as the kernel behind `Syscalls` takes it. */
 
-import { parseBtf, type Btf } from '@libbpf-ts/btf';
+import { essentialName, parseBtf, type Btf } from '@libbpf-ts/btf';
 import { BPF_BTF_LOAD, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_TRACING, type Syscalls } from '@libbpf-ts/uapi';
 import { CoreApplier } from './core-apply.ts';
 import { createMap } from './create-map.ts';
@@ -12,6 +12,7 @@ import { BpfMap } from './map.ts';
 import { loadProgram, Program } from './program.ts';
 import { findAttachType, resolveProgram } from './resolve.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from './spec.ts';
+import { createStructOps, type StructOps } from './struct-ops-map.ts';
 import type { Link } from './bpf-link.ts';
 
 export interface LoadOptions extends KconfigOptions {
@@ -51,6 +52,7 @@ export class Loading implements Disposable {
   readonly #maps = new Map<string, BpfMap>();
   readonly #borrowed = new Set<BpfMap>();
   readonly #programs = new Map<ProgramSpec, Program>();
+  readonly #structOps = new Map<string, StructOps>();
   readonly #links: Link[] = [];
   #btfFd: number | undefined;
   #kernelBtf: Btf | undefined | null = null;
@@ -127,6 +129,7 @@ export class Loading implements Disposable {
   /** Closes links, programs and maps, in this order. Maps that were given stay open. */
   close(): void {
     this.#links.splice(0).forEach((link) => link.close());
+    this.#structOps.forEach((ops) => ops.close());
     this.#programs.forEach((program) => program.close());
     this.#maps.forEach((map) => this.#borrowed.has(map) || map.close());
     if (this.#btfFd) this.sys.close(this.#btfFd);
@@ -169,6 +172,19 @@ export class Loading implements Disposable {
       if (kind !== 'map') continue;
       map.set(Uint8Array.from(new Uint8Array(Uint32Array.of(index).buffer)), new Uint8Array(Uint32Array.of(this.map(target).fd).buffer));
     }
+  }
+
+  /** Creates the map of a struct_ops variable; its programs are loaded first. */
+  structOps(name: string): StructOps {
+    const known = this.#structOps.get(name);
+    if (known) return known;
+    const spec = this.spec.structOps.find((item) => item.name === name);
+    if (!spec) throw new LoaderError('LOADER_NO_MAP', `the object has no struct_ops '${name}'`, { map: name }, { errno: 'ENOENT' });
+    const kernel = this.kernelBtf();
+    if (!kernel) throw new LoaderError('LOADER_NO_KERNEL_BTF', 'struct_ops need the kernel\'s BTF, and this kernel gives none', { map: name }, { errno: 'ESRCH', hint: 'pass kernelBtf' });
+    const made = createStructOps(this.sys, spec, this.spec.btf!, kernel, (program) => this.program(this.spec.programs.find((item) => item.name === program)!).fd);
+    this.#structOps.set(name, made);
+    return made;
   }
 
   /** Puts programs into the slots of program arrays that name them. */
@@ -217,7 +233,7 @@ export class Loading implements Disposable {
     const table = this.spec.structOps.find((ops) => ops.programs.some((slot) => slot.program === program.name));
     if (!table) throw new LoaderError('LOADER_UNRESOLVED', 'no variable in .struct_ops names this program', { program: program.name }, { errno: 'EINVAL' });
     const kernel = this.kernelBtf();
-    const type = kernel?.find(table.type, 'STRUCT');
+    const type = kernel?.find(essentialName(table.type), 'STRUCT');
     const slot = table.programs.find((item) => item.program === program.name)!;
     const index = type?.kind === 'STRUCT' ? type.members.findIndex((member) => member.name === slot.member) : -1;
     if (!type || index < 0) throw new LoaderError('LOADER_UNRESOLVED', `the kernel has no struct_ops type ${table.type} with member ${slot.member}`, { program: program.name }, { errno: 'ESRCH' });

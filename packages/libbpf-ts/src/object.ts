@@ -8,6 +8,7 @@ import type { BpfMap } from './map.ts';
 import { parseObject } from './parse.ts';
 import { programTypeName, type Program } from './program.ts';
 import type { ObjectSpec, ProgramSpec } from './spec.ts';
+import type { StructOps } from './struct-ops-map.ts';
 
 /** A loaded object: programs and maps by name. Closing it closes them all, and the links that its programs made. */
 export class BpfObject implements Disposable {
@@ -40,6 +41,11 @@ export class BpfObject implements Disposable {
     const found = this.#loading.maps.get(name);
     if (found) return found;
     throw new LoaderError('LOADER_NO_MAP', `there is no map '${name}'; there are: ${[...this.#loading.maps.keys()].join(', ')}`, { map: name }, { errno: 'ENOENT' });
+  }
+
+  /** The table of functions of a `.struct_ops` variable, to be registered or attached. */
+  structOps(name: string): StructOps {
+    return this.#loading.structOps(name);
   }
 
   close(): void {

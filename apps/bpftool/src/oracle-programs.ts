@@ -1,0 +1,73 @@
+/**
+ * `npm run -s oracle:programs -- FILE.jsonl [--linux]`: a raw program a line, judged by the in-process kernel's verifier and run on both
+ * engines; with `--linux` also by the running kernel. Prints a line for each.
+ */
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import process from 'node:process';
+
+import { createKernel } from '@libbpf-ts/vmlinux';
+import { linuxKernel } from '@libbpf-ts/linux';
+import type { Syscalls } from '@libbpf-ts/uapi';
+
+import { judge, type Judgement, type ProgramLine } from './programs/judge.ts';
+
+/** Programs that a kernel judges before a fresh one takes over: one program never sees much of another's traces. */
+const KERNEL_LIFE = 500;
+
+function main(words: readonly string[]): number {
+  const files = words.filter((word) => !word.startsWith('--'));
+  const unknown = words.find((word) => word.startsWith('--') && word !== '--linux');
+  if (files.length !== 1 || unknown) {
+    process.stderr.write(`${unknown ? `unknown option ${unknown}; ` : ''}usage: oracle:programs -- FILE.jsonl [--linux]\n`);
+    return 2;
+  }
+  const linux = words.includes('--linux') ? linuxKernel() : undefined;
+  const lines = readFileSync(resolve(process.env['INIT_CWD'] ?? process.cwd(), files[0]!), 'utf8').split('\n');
+  const engines = { jit: inProcess('jit'), interpreter: inProcess('interpreter') };
+  for (const [index, text] of lines.entries()) {
+    if (text.trim() === '') continue;
+    try {
+      const line = JSON.parse(text) as ProgramLine;
+      process.stdout.write(`${JSON.stringify(row(line, engines, linux))}\n`);
+    } catch (error) {
+      process.stderr.write(`line ${index + 1}: ${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
+  return Number(process.exitCode ?? 0);
+}
+
+function row(line: ProgramLine, engines: Readonly<Record<'jit' | 'interpreter', (line: ProgramLine) => Judgement>>, linux: Syscalls | undefined): object {
+  const jit = engines.jit(line);
+  const interpreter = jit.verdict === 'accept' ? engines.interpreter(line) : undefined;
+  const theirs = linux && judge(linux, line);
+  const { verdict, errno, log_tail } = jit;
+  return {
+    id: line.id, verdict, errno, log_tail,
+    ...(jit.run ? { jit: jit.run } : {}),
+    ...(interpreter ? { interpreter: interpreter.run ?? { error: `refused: ${interpreter.log_tail}` } } : {}),
+    ...(theirs ? { linux: { verdict: theirs.verdict, errno: theirs.errno, log_tail: theirs.log_tail, ...theirs.run } } : {}),
+  };
+}
+
+/** Judges on in-process kernels with this engine. */
+function inProcess(engine: string): (line: ProgramLine) => Judgement {
+  let kernel = createKernel({ engine });
+  let age = 0;
+  return (line) => {
+    if (age++ === KERNEL_LIFE) {
+      kernel = createKernel({ engine });
+      age = 1;
+    }
+    const task = kernel.task('oracle');
+    try {
+      return judge(task, line);
+    } finally {
+      task.exit();
+    }
+  };
+}
+
+process.exitCode = main(process.argv.slice(2));
