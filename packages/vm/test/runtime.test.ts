@@ -78,6 +78,41 @@ exit`;
     expect(loaded.run(0)).toBe((15 << 8) | 6);
   });
 
+  test('bpf_loop counts, stops early, and refuses flags and too many rounds', () => {
+    const runtime = new VmRuntime();
+    const loop: VmHelper = {
+      name: 'bpf_loop', args: ['u32', 'u32', 'u32', 'u64'], returns: 's32', callsBack: true, intrinsic: 'loop',
+      run: (count, slot, ctx, low, high) => {
+        if (low !== 0 || high !== 0) return -22;
+        if (count! >>> 0 > 8_388_608) return -7;
+        for (let index = 0; index < count!; index++) if (runtime.callback(slot!, index, ctx!) !== 0) return index + 1;
+        return count!;
+      },
+    };
+    const source = `r6 = r1
+r1 = *(u32 *)(r6 +0)
+r2 = subprog[+5]
+r3 = r6
+r4 = *(u64 *)(r6 +8)
+call 181
+exit
+r3 = *(u32 *)(r2 +16)
+r3 += r1
+*(u32 *)(r2 +16) = r3
+r0 = 0
+if r1 != 20 goto pc+1
+r0 = 1
+exit`;
+    const { loaded } = load(engine, program(source, { 181: loop }), {}, runtime);
+    const ctx = runtime.arena.allocate(24);
+    for (const [count, flags, result, sum] of [[0, 0, 0, 0], [1, 0, 1, 0], [10, 0, 10, 45], [50, 0, 21, 210], [10, 1, -22, 0], [8_388_609, 0, -7, 0]] as const) {
+      runtime.arena.u32.set([count, 0, flags, 0, 0], ctx >> 2);
+      expect([loaded.run(ctx), runtime.arena.u32[(ctx + 16) >> 2]]).toEqual([result, sum]);
+    }
+    runtime.arena.u32.set([1, 0, 0, 1, 0], ctx >> 2);
+    expect(loaded.run64(ctx)).toBe(BigInt.asUintN(64, -22n));
+  });
+
   test('tail calls replace the program, fall through where they can not, and end after 33', () => {
     const runtime = new VmRuntime();
     const array = progArray(runtime, [0, 0, 0]);

@@ -24,6 +24,8 @@ export function emitCall(builder: BlockBuilder, insn: BpfInsn, { target }: Extra
       return lookup(builder, call);
     case 'tail_call':
       return tailCall(builder, call);
+    case 'loop':
+      return loop(builder);
     case 'smp_processor_id':
       return setResult(builder, builder.word(const32(module.cell('cpu'))));
     default:
@@ -143,6 +145,16 @@ function arrayElement(builder: BlockBuilder, call: CallTarget, key: Node): Node 
   if (kind !== 'array_of_maps') return select(inBounds, element, const32(0));
   // A slot past the end is read as the first word of the null page.
   return wrap(builder.word(select(inBounds, element, const32(0))));
+}
+
+/** bpf_loop(count, callback, ctx, flags): a function of the module goes round and calls the callback's slot. */
+function loop(builder: BlockBuilder): void {
+  for (let register = 1; register <= 4; register++) noteEscape(builder, builder.reg(register), undefined, true);
+  const args = [wrap(builder.reg(1)), wrap(builder.reg(2)), wrap(builder.reg(3)), builder.reg(4)];
+  const node = result(false);
+  builder.effects.push({ kind: 'call', callee: builder.context.module.loop(), args, result: node, insn: builder.index });
+  builder.clobberStack();
+  setResult(builder, signExtend(node));
 }
 
 function tailCall(builder: BlockBuilder, call: CallTarget): void {

@@ -21,6 +21,8 @@ export interface ModuleContext {
   helper(helper: VmHelper): Callee;
   /** The function for callx: (id, r1 to r5 as pairs) -> low half. */
   dynamicHelper(): Callee;
+  /** bpf_loop: (count: i32, slot: i32, ctx: i32, flags: i64) -> i32. */
+  loop(): Callee;
   /** A lookup function for one key size, in the module itself. */
   lookup(kind: MapLookupKind, keySize: number): Callee;
   /** Type index of (i32, i32) -> i32. */

@@ -17,7 +17,9 @@ export const jitEngine: Engine = {
     try {
       module = new WebAssembly.Module(compiled.bytes);
     } catch (error) {
-      throw new VmError('too-large', program.name, `WebAssembly refuses the program: ${(error as Error).message}`);
+      const { message } = error as Error;
+      // Anything but a limit of the host would be a mistake of ours, which must not go unnoticed in another engine.
+      throw new VmError(/maximum|too large|exceed|limit/i.test(message) ? 'too-large' : 'invalid', program.name, `WebAssembly refuses the program: ${message}`);
     }
     return new PreparedModule(module, compiled, options);
   },

@@ -3,7 +3,7 @@
 import { opcodeOf } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 
-import { CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
+import { BPF_MAX_LOOPS, CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
 import type { LoadOptions } from '../engine.ts';
 import { emitLookup } from '../map-lookup/emit.ts';
 import { LOOKUP_FIELDS } from '../map-lookup/layout.ts';
@@ -73,6 +73,7 @@ class ModuleCompiler {
   readonly #inlines: (caller: number, callee: number) => boolean;
   readonly #imports: { readonly helper: VmHelper; readonly insn: number; readonly callee: Callee }[] = [];
   #dynamic: Callee | undefined;
+  #loopFunction: Callee | undefined;
   readonly #functions: Map<number, PlannedFunction> = new Map();
   readonly #lookups: Map<string, Callee> = new Map();
   readonly #context: ModuleContext;
@@ -135,7 +136,7 @@ class ModuleCompiler {
     const { fixups, insns } = this.#program;
     const seen = new Set<VmHelper>();
     const add = (helper: VmHelper, insn: number): void => {
-      if (seen.has(helper) || helper.slot !== undefined || helper.intrinsic === 'tail_call' || helper.intrinsic === 'smp_processor_id') return;
+      if (seen.has(helper) || helper.slot !== undefined || (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup')) return;
       seen.add(helper);
       const params = helper.args.flatMap((type): ValueType[] => (type === 'u32' ? [I32] : [I32, I32]));
       const type = this.#writer.type(params, helper.returns === 'void' ? [] : [I32]);
@@ -235,6 +236,7 @@ class ModuleCompiler {
       cell: (name) => this.#runtime.block + CELL[name],
       helper: (helper) => this.#helper(helper),
       dynamicHelper: () => this.#dynamic!,
+      loop: () => this.#loop(),
       lookup: (kind, keySize) => this.#lookup(kind, keySize),
       lookupType,
       programType: this.#writer.type([I32], [I64]),
@@ -256,6 +258,12 @@ class ModuleCompiler {
     return { kind: 'indirect', type, slot: const32(helper.slot!), returns };
   }
 
+  #loop(): Callee {
+    const callback = this.#writer.type([I32, I32, I32, I32, I32], [I32]);
+    this.#loopFunction ??= { kind: 'direct', index: this.#define([I32, I32, I32, I64], [I32], [I32], loopBody(callback)), returns: 'i32' };
+    return this.#loopFunction;
+  }
+
   #lookup(kind: MapLookupKind, keySize: number): Callee {
     const key = `${kind} ${keySize}`;
     const known = this.#lookups.get(key);
@@ -274,6 +282,17 @@ class ModuleCompiler {
     const of = (name: 'data' | 'stride' | 'cpu_stride'): number => (fields.includes(name) || name === 'data' ? field(MAP_HEADER[name]) : 0);
     return { kind, data: of('data'), stride: of('stride'), cpuStride: of('cpu_stride') };
   }
+}
+
+/** bpf_loop: -EINVAL with flags, -E2BIG over BPF_MAX_LOOPS, else the rounds made; a callback that returns non-zero ends it. */
+function loopBody(callback: number): CodeWriter {
+  const [count, slot, ctx, flags, round] = [0, 1, 2, 3, 4];
+  const code = new CodeWriter().get(flags).op(OP.i64_eqz, OP.i32_eqz).open(OP.if).i32(-22).op(OP.return).end();
+  code.get(count).i32(BPF_MAX_LOOPS).op(OP.i32_gt_u).open(OP.if).i32(-7).op(OP.return).end();
+  code.open(OP.block).open(OP.loop).get(round).get(count).op(OP.i32_eq).brIf(1);
+  code.get(round).get(ctx).i32(0).i32(0).i32(0).get(slot).callIndirect(callback);
+  code.get(round).i32(1).op(OP.i32_add).set(round).brIf(1).br(0).end().end();
+  return code.get(round);
 }
 
 function isDynamicCall(insn: BpfInsn): boolean {

@@ -77,7 +77,8 @@ function emitHashLookup(kind: MapLookupKind, { cpuCell, keySize }: LookupOptions
   code.open(OP.loop);
   code.get(element).op(OP.i32_eqz).open(OP.if).i32(0).op(OP.return).end();
   code.open(OP.block);
-  code.get(element).access(OP.i32_load, HASH_ELEMENT.hash).get(hash).op(OP.i32_ne).brIf(0);
+  // One word of key is compared as fast as its hash.
+  if (!('bytes' in size) || (size.bytes !== 4 && size.bytes !== 8)) code.get(element).access(OP.i32_load, HASH_ELEMENT.hash).get(hash).op(OP.i32_ne).brIf(0);
   const { keyOffset } = hashElementLayout(kind, 0);
   emitCompare(code, locals, element, keyOffset, size);
   if (keyOffset === 16) code.get(element).i32(1).access(OP.i32_store, HASH_ELEMENT.referenced);
