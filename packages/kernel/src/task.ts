@@ -103,7 +103,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
 
   fdInfo(fd: number): string | number {
     const file = this.#fds.get(fd);
-    return file === undefined ? -ERRNO.ENOENT : fdInfoText(this.kernel, file);
+    return file === undefined ? -ERRNO.ENOENT : fdInfoText(file);
   }
 
   // — Further syscalls of a process —

@@ -1,20 +1,27 @@
 /** /proc/PID/fdinfo/FD. */
 
-import type { Kernel } from '../kernel.ts';
+import { BtfObject } from '../btf-object.ts';
 import { BpfLink } from '../link.ts';
 import { BpfMap } from '../map.ts';
 import type { OpenFile } from '../open-file.ts';
 import { BpfProg } from '../prog.ts';
 
 /** The lines that the kernel shows for a file; `pos`, `flags`, `mnt_id` and `ino` are those of an anonymous inode. */
-export function fdInfoText(_kernel: Kernel, file: OpenFile): string {
-  const common = 'pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t1\n';
+export function fdInfoText(file: OpenFile): string {
+  const common = `pos:\t0\nflags:\t0200000${accessMode(file)}\nmnt_id:\t15\nino:\t1\n`;
   if (file.fdInfo) return common + file.fdInfo();
   const { object } = file;
   if (object instanceof BpfMap) return common + mapLines(object);
   if (object instanceof BpfProg) return common + progLines(object);
   if (object instanceof BpfLink) return common + linkLines(object);
+  if (object instanceof BtfObject) return `${common}btf_id:\t${object.id}\n`;
   return common;
+}
+
+/** O_RDONLY, O_WRONLY, O_RDWR; links and statistics are opened read-only, whatever may be done with them. */
+function accessMode({ object, canRead, canWrite }: OpenFile): 0 | 1 | 2 {
+  if (!object || object.kind === 'link' || !canWrite) return 0;
+  return canRead ? 2 : 1;
 }
 
 function mapLines(map: BpfMap): string {
