@@ -14,6 +14,7 @@ import { copyBytes, round8 } from './bytes.ts';
 import { E2BIG, EEXIST, EINVAL, ENOENT } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import { lookupSlots } from './state.ts';
+import { cancelTimersOf } from './timers.ts';
 import { copyValue, freeFields, hasSpinLock } from './value.ts';
 
 /** The checks of every map whose key is an index (`array_map_alloc_check`). */
@@ -111,6 +112,9 @@ export const arrayMapOps: MapTypeOps<undefined> = {
   checkBtf: (map, btf: Btf, keyTypeId, valueTypeId) => checkArrayBtf(map, btf, keyTypeId, valueTypeId),
   metaEqual(template, map) {
     return mapMetaEqual(template, map) && ((template.flags & BPF_F_INNER_MAP) !== 0 || map.maxEntries === template.maxEntries);
+  },
+  lastUserRefGone(map) {
+    if (map.record.length > 0) for (let index = 0; index < map.maxEntries; index++) cancelTimersOf(map.kernel, map, elementOf(map, index));
   },
   memUsage: (map) => round8(map.valueSize) * map.maxEntries + 320,
 };

@@ -19,6 +19,7 @@ import { keepPermanentFlags } from './header.ts';
 import { lruAdd, lruAlloc, lruCount, lruRemove, lruVictim, LRU_PREFIX } from './lru-list.ts';
 import { slabBytes } from './slab.ts';
 import { lookupSlots } from './state.ts';
+import { cancelTimersOf } from './timers.ts';
 import { checkPresence, checkUpdateFlags, copyValue, freeFields, initValue, zeroFields } from './value.ts';
 
 /** What a hash map is from its creation on; all that changes is in the arena. */
@@ -85,6 +86,9 @@ function makeHashOps(type: number, kind: MapLookupKind & ('hash' | 'percpu_hash'
       const { keyOffset, valueOffset, cpuStride } = map.data;
       const offset = valueOffset + (perCpu ? map.kernel.runtime.cpu * cpuStride : 0);
       return eachElement(map, (element) => visit(element + keyOffset, element + offset));
+    },
+    lastUserRefGone(map) {
+      if (map.record.length > 0) eachElement(map, (element) => cancelTimersOf(map.kernel, map, element + map.data.valueOffset));
     },
     memUsage: (map) => slabBytes(map) + (map.header('mask') + 1) * KERNEL_BUCKET,
   };

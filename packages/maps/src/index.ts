@@ -6,7 +6,7 @@ export type { CgroupFile } from './cgroup-array.ts';
 export { setDeviceDirectory } from './devices.ts';
 export type { DeviceDirectory } from './devices.ts';
 export { clearDynptr, dynptrData, dynptrIsReadOnly, dynptrOffset, dynptrSize, dynptrType, initDynptr, moveDynptr } from './dynptr.ts';
-export { mapHelpers } from './helpers/index.ts';
+export { mapHelpers, mapKfuncs } from './helpers/index.ts';
 export { seedRandom } from './helpers/time.ts';
 export { checkLocalStorageAttr } from './later.ts';
 export { mapTypes } from './map-types.ts';
@@ -19,6 +19,7 @@ export { forgetDevice, redirectTarget, redirectTargets } from './redirect-maps.t
 export type { RedirectTarget } from './redirect-maps.ts';
 export { RingbufReader } from './ringbuf-reader.ts';
 export { maps } from './subsystem.ts';
+export { advanceTime, runTimers } from './timers.ts';
 export { onTrace, readTrace } from './trace-log.ts';
 export { UserRingbufWriter } from './user-ringbuf.ts';
 export { copyValue, freeFields, initValue, zeroFields } from './value.ts';

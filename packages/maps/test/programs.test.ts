@@ -3,7 +3,7 @@
 import { Kernel } from '@libbpf-ts/kernel';
 import { expect, test } from 'vitest';
 
-import { maps, onTrace, openPerfEvent, perfEvent, readTrace, RingbufReader, UserRingbufWriter } from '../src/index.ts';
+import { advanceTime, maps, mapKfuncs, onTrace, openPerfEvent, perfEvent, readTrace, RingbufReader, UserRingbufWriter } from '../src/index.ts';
 import { engines, loadProgram, makeMap, type Maps } from './support/program.ts';
 
 const variants = engines.flatMap((engine) => [true, false].map((known): [string, boolean] => [engine, known]));
@@ -397,4 +397,64 @@ test.each(variants)('clocks and numbers, on %s, map known: %s', (engine, known) 
   kernel.runtime.cpu = 1;
   expect(value(8)).toBe(1n);
   expect(run(kernel, 'r1 = r10\nr1 += -8\nr2 = 8\nr3 = 0x100\ncall f#4\nexit', {}, engine, known)).toBe(-14n);
+});
+
+test.each(variants)('timers fire at their time, once; deleting the element cancels, on %s, map known: %s', (engine, known) => {
+  for (const type of [1, 2]) {
+    const { kernel, task } = boot();
+    const m = makeMap(task, type, 4, 32, 4);
+    m.record = [{ type: 'BPF_TIMER', offset: 0, size: 16 }];
+    task.bpf(2, { map_fd: 3, key: new Uint32Array([2]), value: new Uint8Array(32) });
+    const value = m.lookup(keyAt(kernel, 2));
+    const arm = `
+      r1 = ${value}
+      r2 = map(m)
+      r3 = 1
+      call bpf_timer_init#169
+      if r0 != 0x0 goto pc+11
+      r1 = ${value}
+      r2 = subprog[+10]
+      call bpf_timer_set_callback#170
+      if r0 != 0x0 goto pc+6
+      r1 = ${value}
+      r2 = 1000
+      r3 = 0
+      call bpf_timer_start#171
+      if r0 != 0x0 goto pc+1
+      r0 = 0
+      exit
+      r1 = *(u32 *)(r2 +0)
+      *(u32 *)(r3 +16) = r1
+      r1 = *(u32 *)(r3 +20)
+      r1 += 1
+      *(u32 *)(r3 +20) = r1
+      r0 = 0
+      exit`;
+    expect(run(kernel, arm, { m }, engine, known)).toBe(0n);
+    expect(run(kernel, arm, { m }, engine, known)).toBe(-16n);
+    expect([advanceTime(kernel, 999n), advanceTime(kernel, 1n), advanceTime(kernel, 5000n)]).toEqual([0, 1, 0]);
+    expect([...kernel.arena.u32.subarray((value + 16) >> 2, (value + 24) >> 2)]).toEqual([2, 1]);
+    const start = `r1 = ${value}\nr2 = 10\nr3 = 0\ncall f#171\nexit`;
+    expect(run(kernel, start, {}, engine, known)).toBe(0n);
+    const fork = kernel.fork();
+    expect(run(kernel, `r1 = ${value}\ncall f#172\nexit`, {}, engine, known)).toBe(1n);
+    expect(advanceTime(kernel, 100n)).toBe(0);
+    expect(fork.clock.now()).toBe(kernel.clock.now() - 100n);
+  }
+});
+
+test('bpf_iter_num counts from start to end', () => {
+  const { kernel } = boot();
+  const [create, next, destroy] = ['bpf_iter_num_new', 'bpf_iter_num_next', 'bpf_iter_num_destroy'].map((name) =>
+    kernel.helperOf(mapKfuncs.find(([row]) => row === name)![1]).run);
+  const at = kernel.arena.allocate(8);
+  const walk = (start: number, end: number): number[] => {
+    const seen: number[] = [];
+    if (create!(at, start, end) !== 0) return [create!(at, start, end)];
+    while (next!(at) !== 0) seen.push(kernel.arena.i32[at >> 2]!);
+    destroy!(at);
+    return seen;
+  };
+  expect([walk(3, 6), walk(-2, 1), walk(5, 5), walk(6, 5), walk(0, 1 << 24)]).toEqual([[3, 4, 5], [-2, -1, 0], [], [-22], [-7]]);
+  expect(walk(-0x8000_0000, -0x7fff_fffe)).toEqual([-0x8000_0000, -0x7fff_ffff]);
 });

@@ -1,7 +1,8 @@
-/** The helpers of this package by BPF_FUNC_* number. */
+/** The helpers of this package by BPF_FUNC_* number, and its kfuncs by name. */
 
 import type { HelperRow } from './define.ts';
 import { dynptrHelpers } from './dynptr.ts';
+import { mapKfuncs } from './kfuncs.ts';
 import { lockHelpers } from './lock.ts';
 import { mapElementHelpers } from './map.ts';
 import { perfHelpers } from './perf.ts';
@@ -11,8 +12,11 @@ import { ringbufHelpers } from './ringbuf.ts';
 import { stringHelpers } from './string.ts';
 import { taskHelpers } from './task.ts';
 import { timeHelpers } from './time.ts';
+import { timerHelpers } from './timer.ts';
 
 export const mapHelpers: readonly HelperRow[] = [
   ...mapElementHelpers, ...timeHelpers, ...taskHelpers, ...probeHelpers, ...ringbufHelpers, ...dynptrHelpers, ...lockHelpers, ...perfHelpers,
-  ...printHelpers, ...stringHelpers,
+  ...printHelpers, ...stringHelpers, ...timerHelpers,
 ];
+
+export { mapKfuncs };
