@@ -61,7 +61,7 @@ export function verdictName(code: number): string {
   return VERDICTS[code] ?? `TC_ACT_${code}`;
 }
 
-/** Transmissions inside each other (bpf_clone_redirect at egress, …) before the packet is dropped (XMIT_RECURSION_LIMIT). */
+/** Transmissions that programs start inside each other (bpf_clone_redirect at egress, …): one more than this is refused. */
 export const XMIT_RECURSION_LIMIT = 8;
 
 export const INGRESS = 0;
@@ -86,6 +86,7 @@ export class Net {
   readonly #namespaces: Map<number, NetNamespace> = new Map();
   #lastUid = 0;
   #depth = 0;
+  #recursion = 0;
   /** Received frames that wait until the one under way is done (the softirq backlog). */
   readonly #backlog: { readonly skb: Skb; readonly device: NetDevice }[] = [];
   #draining = false;
@@ -232,7 +233,7 @@ export class Net {
 
   /** `__dev_queue_xmit`: tc egress, then the device. Takes the packet over. */
   queueXmit(device: NetDevice, skb: Skb, noted?: Noted): Outcome {
-    if (this.#depth >= XMIT_RECURSION_LIMIT || !device.up) return this.#dropTx(device, skb);
+    if (!device.up) return this.#dropTx(device, skb);
     this.#depth++;
     try {
       placeAt(skb, device);
@@ -245,9 +246,23 @@ export class Net {
         if (code === TC_ACT_SHOT) return this.#dropTx(device, skb);
         if (code === TC_ACT_STOLEN || code === TC_ACT_QUEUED || code === TC_ACT_TRAP) return this.#consume(skb);
       } else note(noted, TC_ACT_UNSPEC, skb);
-      return this.xmit(device, skb);
+      return this.#recursion > XMIT_RECURSION_LIMIT ? this.#dropTx(device, skb) : this.xmit(device, skb);
     } finally {
       this.#depth--;
+    }
+  }
+
+  /** A program sends a packet (`__bpf_tx_skb`); undefined where too many of these are inside each other, and the packet is dropped. */
+  send(device: NetDevice, skb: Skb): Outcome | undefined {
+    if (this.#recursion > XMIT_RECURSION_LIMIT) {
+      this.#dropTx(device, skb);
+      return undefined;
+    }
+    this.#recursion++;
+    try {
+      return this.queueXmit(device, skb);
+    } finally {
+      this.#recursion--;
     }
   }
 

@@ -41,7 +41,7 @@ export function forward(net: Net, target: NetDevice, skb: Skb, flags: number): O
     net.enqueue(target, scrub(skb, false));
     return 'redirected';
   }
-  return net.queueXmit(target, skb) === 'dropped' ? 'dropped' : 'redirected';
+  return (net.send(target, skb) ?? 'dropped') === 'dropped' ? 'dropped' : 'redirected';
 }
 
 /** `is_skb_forwardable`. */
@@ -73,7 +73,7 @@ function toNeighbour(net: Net, target: NetDevice, skb: Skb, nexthop: Uint8Array 
   if (!mac) return dropped(net, target, skb);
   u8.set(mac, skb.data);
   u8.set(target.mac, skb.data + 6);
-  return net.queueXmit(target, skb) === 'dropped' ? 'dropped' : 'redirected';
+  return (net.send(target, skb) ?? 'dropped') === 'dropped' ? 'dropped' : 'redirected';
 }
 
 /** XDP_REDIRECT: to the device that bpf_redirect or a map entry names, past its tc hooks. */

@@ -110,8 +110,9 @@ test('bpf_clone_redirect nests, up to its limit', () => {
   attach(world, dev, load(task, text), 'egress');
   const result = dev.transmit(frame);
   expect(result.outcome).toBe('sent');
-  expect(dev.sent).toHaveLength(8);
-  expect(dev.stats.tx_dropped).toBe(1);
+  // As on Linux 6.18: ten programs run, the tenth may not send its copy, and its own packet is dropped too.
+  expect(dev.sent).toHaveLength(9);
+  expect(dev.stats.tx_dropped).toBe(2);
   expect(net.skbs.inUse).toBe(0);
   expect(leaksAfter(world)).toEqual([]);
 });

@@ -59,7 +59,7 @@ export const clone_redirect: HelperFactory = helper('clone_redirect', ['u32', 'u
       return failed('ENETDOWN');
     }
     const saved = net.redirect;
-    const outcome = net.queueXmit(target, copy);
+    const outcome = net.send(target, copy);
     net.redirect = saved;
-    return outcome === 'dropped' ? 1 : 0;
+    return outcome === undefined ? failed('ENETDOWN') : outcome === 'dropped' ? 1 : 0;
   });
