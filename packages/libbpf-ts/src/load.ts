@@ -182,7 +182,9 @@ export class Loading implements Disposable {
     if (!spec) throw new LoaderError('LOADER_NO_MAP', `the object has no struct_ops '${name}'`, { map: name }, { errno: 'ENOENT' });
     const kernel = this.kernelBtf();
     if (!kernel) throw new LoaderError('LOADER_NO_KERNEL_BTF', 'struct_ops need the kernel\'s BTF, and this kernel gives none', { map: name }, { errno: 'ESRCH', hint: 'pass kernelBtf' });
-    const made = createStructOps(this.sys, spec, this.spec.btf!, kernel, (program) => this.program(this.spec.programs.find((item) => item.name === program)!).fd);
+    const made = createStructOps(this.sys, spec, this.spec.btf!, kernel, {
+      btfFd: this.#objectBtf(), programFd: (program) => this.program(this.spec.programs.find((item) => item.name === program)!).fd,
+    });
     this.#structOps.set(name, made);
     return made;
   }

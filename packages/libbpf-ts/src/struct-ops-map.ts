@@ -47,8 +47,15 @@ export class StructOps extends Handle {
   }
 }
 
-/** Creates the map of a table. `programFd` gives the program of each function. Mirrors libbpf's `bpf_map__init_kern_struct_ops`. */
-export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, kernel: Btf, programFd: (program: string) => number): StructOps {
+export interface StructOpsOptions {
+  /** File descriptor of the object's BTF. */
+  readonly btfFd: number;
+  /** File descriptor of the program of a function. */
+  programFd(program: string): number;
+}
+
+/** Creates the map of a table. Mirrors libbpf's `bpf_map__init_kern_struct_ops`. */
+export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, kernel: Btf, options: StructOpsOptions): StructOps {
   const layout = kernelLayout(spec, kernel);
   const value = new Uint8Array(layout.size);
   const view = new DataView(value.buffer);
@@ -65,13 +72,14 @@ export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, 
     }
     const at = layout.offset + target.bit_offset / 8;
     if (skipModifiers(local, member.type).kind === 'PTR') {
-      if (slot) view.setBigUint64(at, BigInt(programFd(slot.program)), true);
+      if (slot) view.setBigUint64(at, BigInt(options.programFd(slot.program)), true);
     } else if (sizeOf(kernel, target.type) === size) value.set(bytes, at);
     else throw missing(spec, `member ${member.name} has ${size} bytes here and ${sizeOf(kernel, target.type)} in the kernel`);
   }
   const attr = {
     map_type: BPF_MAP_TYPE_STRUCT_OPS, key_size: 4, value_size: layout.size, max_entries: 1, map_flags: spec.link ? BPF_F_LINK : 0, map_name: kernelName(spec.name),
-    btf_vmlinux_value_type_id: layout.id,
+    // The kernel wants some BTF of the caller's besides its own type, whatever is in it.
+    btf_fd: options.btfFd, btf_vmlinux_value_type_id: layout.id,
   };
   return new StructOps(sys, call(sys, BPF_MAP_CREATE, attr, `cannot create struct_ops map ${spec.name}`), spec, value);
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   BPF_BTF_LOAD, BPF_MAP_CREATE, BPF_MAP_FREEZE, BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_PIN, BPF_PROG_LOAD,
 } from '@libbpf-ts/uapi';
-import { parseBtf } from '@libbpf-ts/btf';
+import { BtfBuilder, parseBtf } from '@libbpf-ts/btf';
 import { decode } from '@libbpf-ts/isa';
 import { isBpfError, isLoaderError, isVerifierError, load, loadEach, Loading, parseObject, selectProgram } from 'libbpf-ts';
 import { FakeKernel } from './fake-kernel.ts';
@@ -166,4 +166,38 @@ test('kernel configuration: given values, weak ones and missing ones', () => {
   expect(values({ kconfig: 'CONFIG_BPF_SYSCALL=y\nCONFIG_NEVER_HEARD_OF="yes"\n', kernelVersion: 0x060102 })).toEqual(Uint8Array.of(2, 1, 6, 0, 1, 0x79, 0x65, 0x73, 0, 0, 0, 0, 0));
   expect(values({ kconfig: '' })).toEqual(Uint8Array.of(0, 18, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
   expect(() => values({ kconfig: 'CONFIG_BPF_SYSCALL=12\n' })).toThrowError(expect.objectContaining({ code: 'LOADER_UNRESOLVED' }));
+});
+
+describe('struct_ops', () => {
+  const spec = parseObject(objectBytes('structops'));
+  const kernelBtf = (() => {
+    const b = new BtfBuilder();
+    const u32 = b.int('unsigned int', 4);
+    const pointer = b.ptr(b.funcProto(0, []));
+    const char = b.array(b.int('char', 1), 16, u32);
+    const common = b.struct('bpf_struct_ops_common', 8, [{ name: 'refcnt', type: u32, bit_offset: 0 }]);
+    const members = ['init', 'ssthresh', 'cong_avoid', 'undo_cwnd'].map((name, i) => ({ name, type: pointer, bit_offset: i * 64 }));
+    const ops = b.struct('tcp_congestion_ops', 56, [...members, { name: 'flags', type: u32, bit_offset: 256 }, { name: 'name', type: char, bit_offset: 288 }]);
+    b.struct('bpf_struct_ops_tcp_congestion_ops', 128, [{ name: 'common', type: common, bit_offset: 0 }, { name: 'data', type: ops, bit_offset: 512 }]);
+    return parseBtf(b.encode());
+  })();
+
+  test('programs name their member, the map has the kernel\'s layout', () => {
+    const kernel = new FakeKernel();
+    using object = load(kernel, spec, { kernelBtf });
+    const ops = object.structOps('mine');
+    expect(kernel.of(BPF_PROG_LOAD).map(({ attr }) => [attr['prog_name'], attr['attach_btf_id'], attr['expected_attach_type']])).toEqual([
+      ['mine_ssthresh', kernelBtf.find('tcp_congestion_ops')!.id, 1], ['mine_cong_avoid', kernelBtf.find('tcp_congestion_ops')!.id, 2], ['mine_undo_cwnd', kernelBtf.find('tcp_congestion_ops')!.id, 3],
+    ]);
+    const view = new DataView(ops.value.buffer);
+    expect([0, 1, 2, 3].map((i) => view.getBigUint64(64 + i * 8, true))).toEqual([0n, ...['mine_ssthresh', 'mine_cong_avoid', 'mine_undo_cwnd'].map((name) => BigInt(object.program(name).fd))]);
+    expect(new TextDecoder().decode(ops.value.subarray(100, 108))).toBe('bpf_mine');
+    expect(kernel.of(BPF_MAP_CREATE)[0]!.attr).toMatchObject({ map_type: 26, value_size: 128, map_flags: 0x2000, btf_vmlinux_value_type_id: kernelBtf.find('bpf_struct_ops_tcp_congestion_ops')!.id });
+    using _link = ops.attach();
+    expect(kernel.of(28)[0]!.attr).toMatchObject({ map_fd: ops.fd, attach_type: 44 });
+  });
+
+  test('a kernel without the type refuses the programs', () => {
+    expect(() => load(new FakeKernel(), spec, { kernelBtf: maps.btf })).toThrowError(expect.objectContaining({ code: 'LOADER_UNRESOLVED', errno: -3 }));
+  });
 });
