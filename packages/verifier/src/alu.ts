@@ -146,7 +146,7 @@ function adjust(env: Env, insn: BpfInsn, op: number, alu64: boolean, register: b
     if (src.type !== SCALAR_VALUE) return withPointerSource(env, insn, op, alu64, dst, src);
     if (dst.type !== SCALAR_VALUE) {
       markChainPrecision(env, insn.src_reg);
-      return pointerAlu(env, op, alu64, insn.dst_reg, dst, dst, src);
+      return pointerAlu(env, op, alu64, insn.dst_reg, dst, dst, src, insn.src_reg);
     }
     if (dst.precise) markChainPrecision(env, insn.src_reg);
     if (src === dst) {
@@ -186,5 +186,5 @@ function withPointerSource(env: Env, insn: BpfInsn, op: number, alu64: boolean, 
     env.refuse('EACCES', `R${insn.dst_reg} pointer ${ALU_TEXT[op]} pointer prohibited`);
   }
   markChainPrecision(env, insn.dst_reg);
-  pointerAlu(env, op, alu64, insn.dst_reg, dst, src, dst);
+  pointerAlu(env, op, alu64, insn.dst_reg, dst, src, dst, insn.src_reg);
 }

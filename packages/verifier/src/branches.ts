@@ -26,10 +26,19 @@ export function pushBranch(env: Env, insn: number, from: number): VerifierState 
 /** Sets a state aside, to be explored from `insn`. */
 export function pushState(env: Env, state: VerifierState, insn: number, from: number): void {
   if (env.pending.length >= BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
-    env.refuse('E2BIG', `The sequence of ${env.pending.length + 1} jumps is too complex.`);
+    env.refuse('EFAULT', `The sequence of ${env.pending.length + 1} jumps is too complex.`);
   }
   env.pending.push({ state, insnIdx: insn, prevInsnIdx: from, logPosition: env.log.end });
   if (env.request.trace) env.trace.push({ kind: 'branch', insn, from, text: env.text(from) });
+}
+
+/** The path that a processor might follow although the jump is decided; what was compared may be anything there. */
+function pushSpeculative(env: Env, insn: BpfInsn, next: number): void {
+  if (env.bypassSpec) return;
+  const state = pushBranch(env, next, env.insnIdx);
+  state.speculative = true;
+  env.markUnknown(state.frame.regs[insn.dst_reg]!);
+  if (insn.code & 8) env.markUnknown(state.frame.regs[insn.src_reg]!);
 }
 
 /** Follows a conditional jump from `env.insnIdx`, moving it on. */
@@ -62,6 +71,7 @@ export function checkConditionalJump(env: Env, insn: BpfInsn): void {
   if (taken >= 0) {
     if (dst.type === T.SCALAR_VALUE) markChainPrecision(env, dst_reg);
     if (register && src.type === T.SCALAR_VALUE) markChainPrecision(env, src_reg);
+    pushSpeculative(env, insn, env.insnIdx + 1 + (taken === 1 ? 0 : off));
     if (env.log.on) logState(env);
     env.insnIdx += taken === 1 ? off + 1 : 1;
     return;

@@ -13,10 +13,8 @@ export function processDynptrArg(env: Env, regno: number, flags: number, meta: C
     env.refuse('EINVAL', `arg#${regno - 1} expected pointer to stack or const struct bpf_dynptr`);
   }
   if (flags & T.MEM_UNINIT) {
-    const spi = slotOf(env, regno);
-    if (reg.type !== T.PTR_TO_STACK || spi < 0) {
-      env.refuse('EINVAL', 'Dynptr has to be an uninitialized dynptr');
-    }
+    const spi = reg.type === T.PTR_TO_STACK ? slotOf(env, regno) : -1;
+    if (spi < 0) env.refuse('EINVAL', 'Dynptr has to be an uninitialized dynptr');
     meta.uninitDynptrRegno = regno;
     meta.dynType = flags & T.DYNPTR_TYPE_FLAG_MASK;
     return;

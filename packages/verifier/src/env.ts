@@ -109,6 +109,11 @@ export class Env {
   /** Loops whose bounds an ALU sanitation explores exactly (unprivileged). */
   exploreAluLimits = false;
   // Results.
+  /** Instructions behind which no speculative path goes: a barrier before them, or after. */
+  readonly nospec: Uint8Array;
+  readonly nospecResult: Uint8Array;
+  /** Masks of pointer arithmetic, by instruction (unprivileged). */
+  readonly aluStates: Map<number, string> = new Map();
   readonly calls: Map<number, VerifiedCall> = new Map();
   readonly callMaps: Map<number, VerifierMap | null> = new Map();
   readonly probeLoads: Set<number> = new Set();
@@ -162,6 +167,8 @@ export class Env {
     this.seen = new Uint8Array(count + 1);
     this.ptrType = new Int32Array(count + 1);
     this.subprogOf = new Int32Array(count + 1);
+    this.nospec = new Uint8Array(count + 1);
+    this.nospecResult = new Uint8Array(count + 1);
     this.#lineInfo = request.line_info ?? [];
     this.liveness = new Liveness(this);
     markUnknown(this.unboundReg, false);

@@ -1,7 +1,8 @@
 /** Walks every path of one function, pruning what is covered (`do_check`). A walk can be stopped and taken up again. */
 
 import { BPF_COMPLEXITY_LIMIT_INSNS } from '@libbpf-ts/uapi';
-import type { Env } from './env.ts';
+import type { BpfInsn } from '@libbpf-ts/isa';
+import { type Env, Refusal } from './env.ts';
 import { executeInsn } from './execute.ts';
 import { recordJump } from './history.ts';
 import { logState } from './log-state.ts';
@@ -80,11 +81,12 @@ export class Exploration {
     }
     if (env.jmpPoint[env.insnIdx]) recordJump(env, cur);
     if (env.log.on) this.#logInsn();
-    env.seen[env.insnIdx] = 1;
+    if (!cur.speculative) env.seen[env.insnIdx] = 1;
     this.#previous = env.insnIdx;
+    if (cur.speculative && env.nospec[env.insnIdx]) return false;
     env.liveness.beginInsn(env.insnIdx);
     const frames = cur.curframe;
-    const ended = executeInsn(env, insn);
+    const ended = cur.speculative ? this.#speculate(insn) : executeInsn(env, insn);
     if (ended) {
       env.liveness.commitInsn();
       if (env.request.trace) env.trace.push({ kind: 'exit', insn: this.#previous, from: env.prevInsnIdx, text: '' });
@@ -95,18 +97,33 @@ export class Exploration {
     return true;
   }
 
+  /** An instruction that is only speculated about: where it is refused, or a barrier follows, the path ends. */
+  #speculate(insn: BpfInsn): boolean {
+    const { env } = this;
+    const at = env.insnIdx;
+    try {
+      return executeInsn(env, insn) || env.nospecResult[at] === 1;
+    } catch (error) {
+      const harmless = error instanceof Refusal && (error.errno === 'EACCES' || error.errno === 'EINVAL' || error.errno === 'EPERM');
+      if (!harmless) throw error;
+      env.nospec[at] = 1;
+      env.aluStates.delete(at);
+      return true;
+    }
+  }
+
   #logPruned(): void {
     const { env } = this;
     if (env.request.trace) env.trace.push({ kind: 'prune', insn: env.insnIdx, from: this.#previous, text: '' });
     if (!env.log.on) return;
-    env.log.write(this.#announce ? `\nfrom ${this.#previous} to ${env.insnIdx}: safe\n` : `${env.insnIdx}: safe\n`);
+    env.log.write(this.#announce ? `\nfrom ${this.#previous} to ${env.insnIdx}${speculation(env.cur)}: safe\n` : `${env.insnIdx}: safe\n`);
   }
 
   #logInsn(): void {
     const { env } = this;
     const { log, cur } = env;
     if (log.verbose && this.#announce) {
-      log.write(`\nfrom ${this.#previous} to ${env.insnIdx}:${stateText(cur, cur.curframe, undefined)}\n`);
+      log.write(`\nfrom ${this.#previous} to ${env.insnIdx}${speculation(cur)}:${stateText(cur, cur.curframe, undefined)}\n`);
       env.clean();
     }
     this.#announce = false;
@@ -140,6 +157,8 @@ export class Exploration {
     return true;
   }
 }
+
+const speculation = (state: VerifierState): string => (state.speculative ? ' (speculative execution)' : '');
 
 /** One path from each saved ancestor is done; those without a path left are finished (`update_branch_counts`). */
 function countDown(env: Env): void {

@@ -6,7 +6,8 @@ import { S32_MIN, signedText, ult } from './int64.ts';
 import { copyReg, Reg, setUnbounded32, smin } from './register.ts';
 import * as T from './regtype.ts';
 import { OP_ADD, OP_AND, OP_OR, OP_SUB, OP_XOR } from './scalar-alu.ts';
-import { BPF_MAX_VAR_OFF, isConstOffset, tnumText } from './stack.ts';
+import { afterMove, beforeMove, checkResult } from './sanitize.ts';
+import { BPF_MAX_VAR_OFF, isConstOffset } from './stack.ts';
 import { tnumAdd, tnumSub } from './tnum.ts';
 
 export const ALU_TEXT: Readonly<Record<number, string>> = {
@@ -19,8 +20,10 @@ const MOVABLE: ReadonlySet<number> = new Set([
   T.PTR_TO_BTF_ID, T.PTR_TO_MEM, T.PTR_TO_BUF, T.PTR_TO_FUNC, T.CONST_PTR_TO_DYNPTR,
 ]);
 
-/** `dst = ptr op offset`; `dst` is the register of number `dstno` and may be either of the two. */
-export function pointerAlu(env: Env, op: number, alu64: boolean, dstno: number, dst: Reg, ptr: Reg, offset: Reg): void {
+/** `dst = ptr op offset`; `dst` is the register of number `dstno` and may be either of the two; `srcno` is −1 for an immediate. */
+export function pointerAlu(
+  env: Env, op: number, alu64: boolean, dstno: number, dst: Reg, ptr: Reg, offset: Reg, srcno: number = -1,
+): void {
   if (hasBadBounds(offset)) return env.markUnknown(dst);
   if (!alu64) {
     if (op === OP_SUB && env.allowPtrLeaks) return env.markUnknown(dst);
@@ -36,6 +39,9 @@ export function pointerAlu(env: Env, op: number, alu64: boolean, dstno: number, 
   const subtractsFromScalar = op === OP_SUB && dst === offset;
   if (dst !== ptr) copyReg(dst, ptr);
   setUnbounded32(dst);
+  const move = { adds: op === OP_ADD, dstno, srcno, scalarIsDst: by !== offset };
+  const masks = !env.bypassSpec && srcno >= 0 && (op === OP_ADD || op === OP_SUB);
+  const window = masks ? beforeMove(env, move, from, by) : undefined;
   if (op === OP_ADD) add(env, dst, from, by, known);
   else if (op === OP_SUB) subtract(env, dstno, dst, from, by, known, subtractsFromScalar);
   else if (op === OP_AND || op === OP_OR || op === OP_XOR) {
@@ -45,7 +51,8 @@ export function pointerAlu(env: Env, op: number, alu64: boolean, dstno: number, 
   }
   checkSane(env, dst, ptr.type);
   syncBounds(dst);
-  if (!env.bypassSpec) checkUnprivileged(env, dstno, dst);
+  if (window) afterMove(env, move, dst, window);
+  else if (!env.bypassSpec) checkResult(env, dstno, dst);
 }
 
 function cloneOf(reg: Reg): Reg {
@@ -151,19 +158,3 @@ function subtract(env: Env, dstno: number, dst: Reg, ptr: Reg, by: Reg, known: b
     if (negative) dst.range = 0;
   }
 }
-
-/** Without CAP_PERFMON a stack pointer keeps a constant offset inside the frame, a map value pointer stays in the value. */
-function checkUnprivileged(env: Env, dstno: number, dst: Reg): void {
-  if (dst.type === T.PTR_TO_STACK) {
-    if (!isConstOffset(dst)) env.refuse('EACCES', `R${dstno} variable stack access prohibited for !root, var_off=${tnumText(dst)} off=${dst.off}`);
-    const off = dst.off + dst.vl;
-    if (off >= 0 || off < -512) env.refuse('EACCES', `R${dstno} stack pointer arithmetic goes out of range, prohibited for !root`);
-  } else if (dst.type === T.PTR_TO_MAP_VALUE) {
-    const low = smin(dst) + dst.off;
-    const high = (dst.umaxh >>> 0) * 4294967296 + (dst.umaxl >>> 0) + dst.off;
-    if (low < 0 || high >= dst.map!.value_size) {
-      env.refuse('EACCES', `R${dstno} pointer arithmetic of map value goes out of range, prohibited for !root`);
-    }
-  }
-}
-

@@ -89,6 +89,7 @@ export function writeStackFixed(
     env.refuse('EACCES', 'attempt to corrupt spilled pointer on stack');
   }
   const reg = valueRegno >= 0 ? cur.regs[valueRegno]! : undefined;
+  if (!env.bypassSpec) noteUnsafeStore(env, frame.slots[spi]!, slot, size, reg);
   destroyIfDynptr(env, frame, spi);
   const aligned = (off & 7) === 0;
   if (aligned && size === 8) env.liveness.markWrite(frame.frameno, spi);
@@ -96,12 +97,12 @@ export function writeStackFixed(
   if (reg && aligned && reg.type === SCALAR_VALUE && env.bpfCapable) {
     const fits = regWidth(reg) <= size * 8;
     if (fits) assignScalarId(env, reg);
-    saveRegister(env, frame, spi, reg, size);
+    saveRegister(frame, spi, reg, size);
     if (!fits) frame.spilled[spi]!.id = 0;
   } else if (!reg && aligned && imm !== undefined && env.bpfCapable) {
     const value = env.fakeReg;
     markConstScalar(value, imm >> 31, imm);
-    saveRegister(env, frame, spi, value, size);
+    saveRegister(frame, spi, value, size);
   } else if (reg && isSpillable(reg.type)) {
     if (size !== 8) {
       env.logLine(env.insnIdx, '; ');
@@ -110,12 +111,22 @@ export function writeStackFixed(
     if (frame !== cur && reg.type === PTR_TO_STACK) {
       env.refuse('EINVAL', 'cannot spill pointers to stack into stack frame of the caller');
     }
-    saveRegister(env, frame, spi, reg, size);
+    saveRegister(frame, spi, reg, size);
   } else {
     writeData(env, frame, slot, size, reg ? isZero(reg) : imm === 0, valueRegno);
     return;
   }
   recordStackAccess(env, spi, frame.frameno);
+}
+
+/** A store that a later load might overtake on the processor gets a barrier behind it. */
+function noteUnsafeStore(env: Env, types: number, slot: number, size: number, reg: Reg | undefined): void {
+  let unsafe = reg !== undefined && isSpillable(reg.type);
+  for (let i = 0; i < size; i++) {
+    const kind = slotByte(types, (slot - i) & 7);
+    if (kind !== STACK_MISC && kind !== STACK_ZERO) unsafe = true;
+  }
+  if (unsafe) env.nospecResult[env.insnIdx] = 1;
 }
 
 function writeData(env: Env, frame: FuncState, slot: number, size: number, zero: boolean, valueRegno: number): void {
@@ -133,7 +144,7 @@ function writeData(env: Env, frame: FuncState, slot: number, size: number, zero:
 }
 
 /** Puts a register into a slot; the bytes beside a narrow one keep zeros and become plain data else. */
-function saveRegister(env: Env, frame: FuncState, spi: number, reg: Reg, size: number): void {
+function saveRegister(frame: FuncState, spi: number, reg: Reg, size: number): void {
   setSlotReg(frame, spi, reg);
   if (size === 8) {
     frame.slots[spi] = fillSlot(STACK_SPILL);
@@ -143,7 +154,7 @@ function saveRegister(env: Env, frame: FuncState, spi: number, reg: Reg, size: n
   for (let byte = 7; byte > 7 - size; byte--) types = withSlotByte(types, byte, STACK_SPILL);
   for (let byte = 7 - size; byte >= 0; byte--) {
     const kind = slotByte(types, byte);
-    if (kind === STACK_ZERO || (env.allowPtrLeaks && kind === STACK_INVALID)) continue;
+    if (kind === STACK_ZERO || kind === STACK_INVALID) continue;
     types = withSlotByte(types, byte, STACK_MISC);
   }
   frame.slots[spi] = types;

@@ -1,8 +1,9 @@
 /** The verifier as callers see it: at once, step by step, or yielding (`bpf_check`). */
 
 import {
-  BPF_MAXINSNS, BPF_MODIFY_RETURN, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL,
-  BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER, type ErrnoName,
+  BPF_MAXINSNS, BPF_MODIFY_RETURN, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_PERF_EVENT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER, type ErrnoName,
 } from '@libbpf-ts/uapi';
 import { checkCfg } from './cfg.ts';
 import { diagnose } from './diagnose.ts';
@@ -100,6 +101,7 @@ export class Verifier {
 export function prepare(env: Env): void {
   const count = env.insns.length;
   if (env.request.prog_flags & ~KNOWN_FLAGS) env.refuse('EINVAL', '');
+  if (PERFMON_TYPES.has(env.request.prog_type) && !env.facts.capabilities.perfmon) env.refuse('EPERM', '');
   if (count === 0 || count > (env.bpfCapable ? 1_000_000 : BPF_MAXINSNS)) env.refuse('E2BIG', '');
   findSubprograms(env);
   checkSubprograms(env);
@@ -114,6 +116,11 @@ export function prepare(env: Env): void {
   computeLiveRegisters(env);
 }
 
+/** Program types that need CAP_PERFMON (`is_perfmon_prog_type`). */
+const PERFMON_TYPES: ReadonlySet<number> = new Set([
+  BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, BPF_PROG_TYPE_TRACING, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_EXT,
+]);
 const KNOWN_FLAGS = 0x100ff;
 
 /** Which programs may sleep (`can_be_sleepable`), and which must. */
