@@ -150,7 +150,7 @@ export class FileTree {
   }
 
   #releaseAll(dir: Dir): void {
-    for (const [name, entry] of [...dir.entries]) {
+    for (const [name, entry] of Array.from(dir.entries)) {
       dir.entries.delete(name);
       if (entry.kind === 'dir') this.#releaseAll(entry);
       else entry.object.release({ kind: 'pin', path: entry.path });

@@ -54,7 +54,7 @@ export class IdTable<T extends { id: number }> {
 
   /** All objects, by ascending id. */
   *[Symbol.iterator](): IterableIterator<T> {
-    for (const id of [...this.#ids()]) {
+    for (const id of Array.from(this.#ids())) {
       const object = this.#byId.get(id);
       if (object) yield object;
     }

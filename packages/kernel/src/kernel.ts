@@ -11,6 +11,7 @@ import { FileTree } from './bpffs.ts';
 import { BtfObject } from './btf-object.ts';
 import type { BpfCall } from './call.ts';
 import { type Clock, VirtualClock } from './clock.ts';
+import type { Erased } from './erased.ts';
 import { Fork, type Twinnable } from './fork.ts';
 import { holderText, type Holder } from './holder.ts';
 import { IdTable } from './id-table.ts';
@@ -73,7 +74,7 @@ export interface Leak {
 
 interface StateEntry {
   value: unknown;
-  readonly ops: StateOps<any>;
+  readonly ops: StateOps<Erased>;
 }
 
 export class Kernel implements Disposable {
@@ -321,7 +322,7 @@ export class Kernel implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const task of [...this.tasks.values()]) task.exit();
+    for (const task of Array.from(this.tasks.values())) task.exit();
   }
 
   #copyFrom(origin: Kernel, fork: Fork): FileTree {

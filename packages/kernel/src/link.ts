@@ -1,9 +1,10 @@
 /** A link: an attachment that somebody owns. Mirrors struct bpf_link of kernel/bpf/syscall.c. */
 
 import type { StructOf } from '@libbpf-ts/uapi';
-import { bpf_link_info } from '@libbpf-ts/uapi';
+import type { bpf_link_info } from '@libbpf-ts/uapi';
 
 import type { BpfCall } from './call.ts';
+import type { Erased } from './erased.ts';
 import type { Fork, Twinnable } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfMap } from './map.ts';
@@ -16,7 +17,7 @@ export type BpfLinkInfo = Partial<StructOf<typeof bpf_link_info>>;
  * One link type (`struct bpf_link_ops`), registered in `kernel.linkTypes` under its name. The rows are stateless: what belongs to one
  * link is `link.data`.
  */
-export interface LinkOps<T = any> {
+export interface LinkOps<T = Erased> {
   /** BPF_LINK_TYPE_*, or a number outside of the ABI. */
   readonly type: number;
   /** Key in `kernel.linkTypes`, and the name of fdinfo's `link_type`: `tcx`. */
@@ -52,7 +53,7 @@ export interface LinkOptions<T> {
   readonly attachType: number;
 }
 
-export class BpfLink<T = any> extends KernelObject implements Twinnable {
+export class BpfLink<T = Erased> extends KernelObject implements Twinnable {
   readonly kind = 'link' as const;
   readonly attachType: number;
   readonly #opsName: string;

@@ -4,6 +4,7 @@ import type { Btf } from '@libbpf-ts/btf';
 import { KernelError, type RawBpfAttr } from '@libbpf-ts/uapi';
 
 import type { BpfCall } from './call.ts';
+import type { Erased } from './erased.ts';
 import type { Fork } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfMap, MapTemplate } from './map.ts';
@@ -16,7 +17,7 @@ export type MapCreateAttr = RawBpfAttr<0>;
  * One map type. The rows are stateless: what belongs to one map is `map.data` (a `T`) and its bytes in the arena behind `map.address`.
  * Keys and values are addresses in the arena; results are 0 (or a count) or `-errno`. `flags` is a u64 as a double.
  */
-export interface MapTypeOps<T = any> {
+export interface MapTypeOps<T = Erased> {
   /** BPF_MAP_TYPE_*, or a number outside of the ABI. */
   readonly type: number;
   /** As bpftool names it: `lru_hash`. */

@@ -5,6 +5,7 @@ import { MAP_HEADER, MAP_HEADER_SIZE, type MapHeaderField } from '@libbpf-ts/vm'
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, KernelError } from '@libbpf-ts/uapi';
 
 import type { BtfObject } from './btf-object.ts';
+import type { Erased } from './erased.ts';
 import type { Fork, Twinnable } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { MapCreateAttr, MapTypeOps } from './map-type.ts';
@@ -35,7 +36,7 @@ export interface MapTemplate {
   readonly btfValueTypeId: number;
 }
 
-export class BpfMap<T = any> extends KernelObject implements Twinnable {
+export class BpfMap<T = Erased> extends KernelObject implements Twinnable {
   readonly kind = 'map' as const;
   readonly attributes: MapAttributes;
   /** Address of the header: what a program holds as its map pointer. */

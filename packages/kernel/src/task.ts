@@ -7,6 +7,7 @@ import { fdInfoText } from './bpf/fd-info.ts';
 import { elemTyped, TypedUser } from './bpf/map-elem-forms.ts';
 import { Dir } from './bpffs.ts';
 import type { BtfObject } from './btf-object.ts';
+import type { Erased } from './erased.ts';
 import { FdTable } from './fd-table.ts';
 import type { Fork, Twinnable } from './fork.ts';
 import type { Holder } from './holder.ts';
@@ -58,7 +59,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
   lastError: KernelError | undefined;
   /** For the typed form of element commands. */
   readonly typedUser: TypedUser = new TypedUser();
-  readonly #state: Map<StateKey<unknown>, { value: unknown; readonly ops: TaskStateOps<any> }> = new Map();
+  readonly #state: Map<StateKey<unknown>, { value: unknown; readonly ops: TaskStateOps<Erased> }> = new Map();
 
   /** Use `kernel.task(name)`. */
   constructor(kernel: Kernel, id: number, name: string, options: TaskOptions) {
@@ -166,7 +167,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
     if (this.#exited) return;
     this.#exited = true;
     this.kernel.because(this, 'exit', () => {
-      for (const [fd, file] of [...this.#fds]) {
+      for (const [fd, file] of Array.from(this.#fds)) {
         this.#fds.remove(fd);
         file.closed(this.fdHolder(fd));
       }

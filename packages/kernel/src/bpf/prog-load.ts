@@ -23,7 +23,7 @@ const BTF_MAX_TYPE = 0x000f_ffff;
 
 /** Returns the fd of the new program. */
 export function progLoad(call: BpfCall<5>): number {
-  const { kernel, task } = call;
+  const { kernel } = call;
   call.checkEnd(BpfProgLoadAttr.end);
   const attr = call.attr;
   if ((attr.prog_flags & ~KNOWN_FLAGS) !== 0) throw new KernelError('EINVAL', 'unknown prog_flags', 'prog_flags');

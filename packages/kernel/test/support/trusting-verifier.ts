@@ -21,6 +21,6 @@ export function trust(request: VerifierRequest): VerifierResult {
   return {
     ok: true, log: '', log_true_size: 0, stats: { ...STATS, processed: insns.length }, trace: [],
     subprograms: [{ start: 0, end: insns.length, name: 'main', stackDepth: 512, addressTaken: false, isGlobal: true, hasTailCall: false }],
-    constants, functions: new Map(), calls, dead: new Uint8Array(insns.length), probeLoads: new Set(), usedMaps, privateStack: false,
+    constants, functions: new Map(), calls, dead: new Uint8Array(insns.length), probeLoads: new Set(), usedMaps, privateStack: false, maxCtxOffset: 0,
   };
 }

@@ -81,7 +81,7 @@ export class Storm {
 
   /** Everybody crashes, pins and devices are removed: nothing may be left. */
   end(): void {
-    for (const task of [...this.tasks]) this.crash(task);
+    for (const task of Array.from(this.tasks)) this.crash(task);
     for (const name of PINS) {
       const helper = this.#kernel.task('cleaner');
       helper.unlink(`/sys/fs/bpf/${name}`);
