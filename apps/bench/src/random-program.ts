@@ -51,6 +51,8 @@ export interface RandomOptions {
   readonly length?: number;
   /** Calls of bpf_csum_diff and bpf_map_lookup_elem, which a sched_cls program may make. */
   readonly helpers?: boolean;
+  /** Few branches and none in loops, so that a verifier comes to its end. */
+  readonly gentle?: boolean;
 }
 
 export interface RandomProgram {
@@ -80,15 +82,20 @@ const JUMP_OPS = Object.keys(JUMP) as JumpOp[];
 const ATOMIC_OPS = (Object.keys(ATOMIC) as AtomicOp[]).filter((op) => op !== 'load_acquire' && op !== 'store_release');
 
 /** The program of a seed. Map 0 is an array of one value of VALUE_SIZE bytes. */
-export function randomProgram(seed: number, { length = 30, helpers = false }: RandomOptions = {}): RandomProgram {
+export function randomProgram(seed: number, { length = 30, helpers = false, gentle = false }: RandomOptions = {}): RandomProgram {
   const random = new Random(seed);
   const callees = random.below(3);
+  const written: Written[] = [];
+  for (let index = 0; index <= callees; index++) {
+    written.push(new FunctionWriter(random, index, callees, helpers, gentle).write(index === 0 ? 1 + random.below(length) : 1 + random.below(8)));
+  }
+  const called = reachable(written);
   const functions: BpfInsn[][] = [];
   const units: [number, number][] = [];
   let at = 0;
-  for (let index = 0; index <= callees; index++) {
-    const { prologue, sequences } = new FunctionWriter(random, index, callees, helpers).write(index === 0 ? 1 + random.below(length) : 1 + random.below(8));
-    functions.push([...prologue, ...resolve(sequences)]);
+  written.forEach(({ prologue, sequences }, index) => {
+    functions.push(called.has(index) ? [...prologue, ...resolve(sequences)] : []);
+    if (!called.has(index)) return;
     at += prologue.length;
     for (const { length: size } of sequences) {
       units.push([at, size]);
@@ -96,8 +103,22 @@ export function randomProgram(seed: number, { length = 30, helpers = false }: Ra
     }
     // The last gives the result.
     units.pop();
-  }
+  });
   return { seed, insns: link(functions), units };
+}
+
+interface Written {
+  readonly prologue: BpfInsn[];
+  readonly sequences: Sequence[];
+}
+
+/** Functions that a chain of calls leads to; the verifier refuses others. */
+function reachable(written: readonly Written[]): Set<number> {
+  const found = new Set([0]);
+  for (const index of found) {
+    for (const { code, src_reg, imm } of written[index]!.sequences.flat()) if (code === 0x85 && src_reg === 1) found.add(imm);
+  }
+  return found;
 }
 
 /** Joins functions; the immediate of a call is the callee's number until here. */
@@ -116,17 +137,19 @@ class FunctionWriter {
   readonly #index: number;
   readonly #callees: number;
   readonly #helpers: boolean;
+  readonly #gentle: boolean;
   /** Whether the loop counter is in use. */
   #looping = false;
 
-  constructor(random: Random, index: number, callees: number, helpers: boolean) {
+  constructor(random: Random, index: number, callees: number, helpers: boolean, gentle: boolean) {
     this.#random = random;
     this.#index = index;
     this.#callees = callees;
     this.#helpers = helpers;
+    this.#gentle = gentle;
   }
 
-  write(count: number): { prologue: BpfInsn[]; sequences: Sequence[] } {
+  write(count: number): Written {
     const random = this.#random;
     const sequences: Sequence[] = [];
     while (sequences.length < count) {
@@ -174,6 +197,7 @@ class FunctionWriter {
     if (kind < 70) return this.#computedAccess();
     if (kind < 76) return [this.#atomic()];
     if (kind < 79) return [insn(0x18, this.#target(), 0, 0, random.immediate()), insn(0, 0, 0, 0, random.immediate())];
+    if (kind < 91 && this.#gentle && (this.#looping || random.chance(60))) return [this.#alu()];
     if (kind < 91) return [this.#jump(at + 1 + random.below(Math.max(1, count - at)))];
     if (kind < 96) return this.#call();
     return this.#helpers ? this.#helper() : [this.#alu()];

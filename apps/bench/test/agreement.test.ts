@@ -11,5 +11,5 @@ test('a seed is a program', () => {
 
 test('the engines agree on random programs', () => {
   const engines = defaultEngines.map(({ name }) => name);
-  expect(compareEngines(engines, 1, 600, { helpers: true })).toEqual([]);
+  expect(compareEngines(engines, 1, 200, { helpers: true })).toEqual([]);
 });

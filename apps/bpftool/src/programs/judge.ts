@@ -40,8 +40,8 @@ const LOG_SIZE = 1 << 20;
 /** Room for what a program makes of its packet. */
 const OUT_SIZE = 1 << 16;
 
-/** Creates the maps, loads, runs once, and closes everything again. */
-export function judge(kernel: Syscalls, line: ProgramLine): Judgement {
+/** Creates the maps, loads, runs once, and closes everything again. `wantsLog`: says why, where the program is refused. */
+export function judge(kernel: Syscalls, line: ProgramLine, wantsLog = true): Judgement {
   const fds: number[] = [];
   try {
     for (const map of line.maps ?? []) {
@@ -49,20 +49,32 @@ export function judge(kernel: Syscalls, line: ProgramLine): Judgement {
       if (fd < 0) return { verdict: 'reject', errno: -fd, log_tail: `map ${fds.length} can't be created` };
       fds.push(fd);
     }
-    const insns = bytesOf(line.insns);
-    const log = new Uint8Array(LOG_SIZE);
-    const fd = kernel.bpf(BPF_PROG_LOAD, {
-      prog_type: typeNumber(line.prog_type, BPF_PROG_TYPE_NAMES, 'BPF_PROG_TYPE_'), insn_cnt: insns.length / 8, insns, license: cString(line.license ?? 'GPL'),
-      log_level: 1, log_size: log.length, log_buf: log, prog_flags: line.flags ?? 0,
-      ...(fds.length > 0 ? { fd_array: Int32Array.from(fds) } : {}),
-    });
-    const log_tail = lastLine(log);
-    if (fd < 0) return { verdict: 'reject', errno: -fd, log_tail };
+    const fd = load(kernel, line, fds);
+    if (fd < 0) return { verdict: 'reject', errno: -fd, log_tail: wantsLog ? logTail(kernel, line, fds) : '' };
     fds.push(fd);
-    return { verdict: 'accept', errno: 0, log_tail, run: testRun(kernel, fd, line.data_in ?? null) };
+    return { verdict: 'accept', errno: 0, log_tail: '', run: testRun(kernel, fd, line.data_in ?? null) };
   } finally {
     for (const fd of fds.reverse()) kernel.close(fd);
   }
+}
+
+/** BPF_PROG_LOAD, without a log unless a buffer for it is given: it costs more than the verdict. */
+function load(kernel: Syscalls, line: ProgramLine, maps: readonly number[], log?: Uint8Array): number {
+  const insns = bytesOf(line.insns);
+  return kernel.bpf(BPF_PROG_LOAD, {
+    prog_type: typeNumber(line.prog_type, BPF_PROG_TYPE_NAMES, 'BPF_PROG_TYPE_'), insn_cnt: insns.length / 8, insns,
+    license: cString(line.license ?? 'GPL'), prog_flags: line.flags ?? 0,
+    ...(log ? { log_level: 1, log_size: log.length, log_buf: log } : {}),
+    ...(maps.length > 0 ? { fd_array: Int32Array.from(maps) } : {}),
+  });
+}
+
+/** Loads a program that was refused once more, to read why. A log that does not fit keeps its end, as the kernel's does. */
+function logTail(kernel: Syscalls, line: ProgramLine, maps: readonly number[]): string {
+  const log = new Uint8Array(LOG_SIZE);
+  const fd = load(kernel, line, maps, log);
+  if (fd >= 0) kernel.close(fd);
+  return lastLine(log);
 }
 
 function createMap(kernel: Syscalls, { type, key_size, value_size, max_entries, map_flags = 0 }: MapLine): number {
