@@ -35,7 +35,7 @@ export interface Paths {
 
 /** What a block leaves to the blocks below it. */
 interface Leftover {
-  readonly pending: ReadonlySet<Node>;
+  readonly pending: Set<Node>;
   readonly taken32: number;
   readonly taken64: number;
 }
@@ -87,7 +87,8 @@ export class Emitter {
   moves(from: number, moves: readonly (readonly [variable: number, node: Node])[]): void {
     const left = this.#left[from]!;
     this.#block = from;
-    this.#pending = new Set(left.pending);
+    // Nothing is taken out of it: the paths that do not jump still need these loads.
+    this.#pending = left.pending;
     this.#taken32 = left.taken32;
     this.#taken64 = left.taken64;
     this.#trail = [];
@@ -104,7 +105,7 @@ export class Emitter {
     const parent = this.paths.parent[id]!;
     const left = parent < 0 ? undefined : this.#left[parent];
     this.#block = id;
-    this.#pending = new Set(left?.pending);
+    this.#pending = left && left.pending.size > 0 ? new Set(left.pending) : new Set();
     this.#taken32 = left ? left.taken32 : 0;
     this.#taken64 = left ? left.taken64 : 0;
   }

@@ -7,7 +7,7 @@ import type { ValueType } from '../wasm/op.ts';
 import { analyse, promotedSlots, slotLiveness } from './analysis.ts';
 import type { Facts } from './analysis.ts';
 import { BlockBuilder } from './block.ts';
-import type { BlockCode, Fact, FunctionContext, ModuleContext } from './context.ts';
+import type { BlockCode, Fact, FunctionContext, ModuleContext, State } from './context.ts';
 import { Emitter } from './emit.ts';
 import type { Paths, PlaceRecorder } from './emit.ts';
 import { successors } from './graph.ts';
@@ -62,7 +62,7 @@ class BodyWriter implements StructureWriter {
   readonly #emitter: Emitter;
   readonly #restore: () => void;
   readonly #paths: Paths;
-  readonly #states: BlockCode[] = [];
+  readonly #states: State[] = [];
 
   constructor(input: FunctionInput, prepared: Prepared, emitter: Emitter, restore: () => void) {
     this.#input = input;
@@ -81,7 +81,8 @@ class BodyWriter implements StructureWriter {
     const root = this.#paths.root[id]!;
     const builder = new BlockBuilder(context, block, facts[root]!, parent < 0 ? undefined : this.#states[parent]);
     const state = builder.build();
-    this.#states[id] = state;
+    // Its effects are not needed any more once they are written; the values are, on the way to other blocks.
+    this.#states[id] = { values: state.values, entry: state.entry, stored: state.stored };
     const last = block.term.kind === 'return' ? builder.variable(0) : state.condition;
     this.#emitter.block(id, state.effects, last, this.#liveNodes(id, state));
     if (block.term.kind === 'return') {
