@@ -13,6 +13,8 @@ export interface AttachTypeOps {
   readonly progType: number;
   /** `mprog`: BPF_PROG_ATTACH takes BPF_F_BEFORE, AFTER, ID, LINK, REPLACE, relative_fd and expected_revision. */
   readonly mprog?: boolean;
+  /** With `mprog`: further attach flags that the hook knows; they lie outside of the ABI's. */
+  readonly extraFlags?: number;
   /** BPF_PROG_ATTACH; EINVAL where omitted (xdp attaches by link or netlink only). */
   attach?(call: BpfCall<8>, prog: BpfProg): void;
   /** BPF_PROG_DETACH; `prog` is undefined where attach_bpf_fd is 0. */

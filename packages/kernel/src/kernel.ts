@@ -59,7 +59,7 @@ export interface KernelOptions {
   readonly kernelBtf?: Uint8Array;
   /** The verifier; `verify` of @libbpf-ts/verifier by default. */
   readonly verify?: (request: VerifierRequest) => VerifierResult;
-  /** Like the sysctl kernel.unprivileged_bpf_disabled: tasks without CAP_BPF may do nothing. True by default. */
+  /** Like the sysctl kernel.unprivileged_bpf_disabled: tasks without CAP_BPF may create no maps and load no programs. True by default. */
   readonly unprivilegedBpfDisabled?: boolean;
 }
 

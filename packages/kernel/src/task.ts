@@ -2,7 +2,7 @@
 
 import { bpfTyped, ERRNO, isKernelError, KernelError, type BpfAttr, type BpfCmdNumber, type Syscalls, type UserMemory } from '@libbpf-ts/uapi';
 
-import { dispatch, mayCall } from './bpf/dispatch.ts';
+import { dispatch } from './bpf/dispatch.ts';
 import { fdInfoText } from './bpf/fd-info.ts';
 import { elemTyped, TypedUser } from './bpf/map-elem-forms.ts';
 import { Dir } from './bpffs.ts';
@@ -268,7 +268,6 @@ export class Task implements Syscalls, Twinnable, Disposable {
 
   /** The way of element commands that takes no copies; see elemTyped. */
   #element(cmd: 1 | 2 | 3 | 4, attr: BpfAttr<1>): number | undefined {
-    if (!mayCall(this)) return undefined;
     try {
       return elemTyped(this, cmd, attr);
     } catch (error) {

@@ -37,7 +37,7 @@ export function progDetach(call: BpfCall<9>): void {
   const progType = typeAttachedAs(kernel, attr.attach_type);
   const ops = kernel.attachTypes.get(attr.attach_type);
   if (usesMprog(ops, progType)) {
-    checkFlags(attr.attach_flags, MPROG_FLAGS);
+    checkFlags(attr.attach_flags, MPROG_FLAGS | (ops?.extraFlags ?? 0));
     const prog = attr.attach_bpf_fd === 0 ? undefined : task.prog(attr.attach_bpf_fd | 0, 'attach_bpf_fd', progType);
     opsFor(kernel, attr.attach_type, 'detach').detach!(call, prog);
     return;
@@ -126,7 +126,7 @@ function isCgroupType(progType: number): boolean {
 
 function checkAttachFlags({ attr }: BpfCall<8>, ops: AttachTypeOps | undefined, progType: number): void {
   if (isCgroupType(progType)) return checkFlags(attr.attach_flags, BASE_FLAGS | MPROG_FLAGS);
-  if (usesMprog(ops, progType)) return checkFlags(attr.attach_flags, MPROG_FLAGS);
+  if (usesMprog(ops, progType)) return checkFlags(attr.attach_flags, MPROG_FLAGS | (ops?.extraFlags ?? 0));
   checkFlags(attr.attach_flags, BASE_FLAGS);
   if (attr.relative_fd !== 0) throw new KernelError('EINVAL', 'this attach type has no order', 'relative_fd');
   if (attr.expected_revision !== 0n) throw new KernelError('EINVAL', 'this attach type has no revision', 'expected_revision');

@@ -14,7 +14,6 @@ export function dispatch(task: Task, cmd: number, attr: Uint8Array, size: number
   const before = kernel.current;
   task.lastError = undefined;
   try {
-    if (!mayCall(task)) throw new KernelError('EPERM', 'the task has neither CAP_BPF nor CAP_SYS_ADMIN');
     checkTail(attr, size);
     const command = commands[cmd];
     if (!command) throw new KernelError('EINVAL', `there is no bpf command ${cmd}`, 'cmd');
@@ -28,12 +27,6 @@ export function dispatch(task: Task, cmd: number, attr: Uint8Array, size: number
   } finally {
     kernel.current = before;
   }
-}
-
-/** `sysctl_unprivileged_bpf_disabled` with neither CAP_BPF nor CAP_SYS_ADMIN: EPERM for every command. */
-export function mayCall(task: Task): boolean {
-  const { bpf, sysAdmin } = task.capabilities;
-  return bpf || sysAdmin || task.kernel.options.unprivilegedBpfDisabled === false;
 }
 
 /** `bpf_check_uarg_tail_zero`: what is longer than the union must be zero behind it. */

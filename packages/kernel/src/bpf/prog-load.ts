@@ -46,7 +46,7 @@ export function progLoad(call: BpfCall<5>): number {
 }
 
 /** NET_ADMIN and PERFMON program types (`is_net_admin_prog_type`, `is_perfmon_prog_type`). */
-const NET_ADMIN: ReadonlySet<number> = new Set([3, 4, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 23, 25, 28, 30, 32]);
+const NET_ADMIN: ReadonlySet<number> = new Set([3, 4, 6, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 23, 25, 28, 32]);
 const PERFMON: ReadonlySet<number> = new Set([2, 5, 7, 17, 24, 26, 28, 29, 27]);
 
 function checkCapabilities({ attr, task, kernel }: BpfCall<5>): void {
@@ -59,8 +59,7 @@ function checkCapabilities({ attr, task, kernel }: BpfCall<5>): void {
   if (type !== BPF_PROG_TYPE_SOCKET_FILTER && type !== BPF_PROG_TYPE_CGROUP_SKB && !bpf) {
     throw new KernelError('EPERM', 'this program type needs CAP_BPF', 'prog_type');
   }
-  const needsNet = NET_ADMIN.has(type) && !(type === BPF_PROG_TYPE_CGROUP_SKB && !bpf);
-  if (needsNet && !task.capabilities.netAdmin && !sysAdmin) throw new KernelError('EPERM', 'this program type needs CAP_NET_ADMIN', 'prog_type');
+  if (NET_ADMIN.has(type) && !task.capabilities.netAdmin && !sysAdmin) throw new KernelError('EPERM', 'this program type needs CAP_NET_ADMIN', 'prog_type');
   if (PERFMON.has(type) && !task.capabilities.perfmon && !sysAdmin) throw new KernelError('EPERM', 'this program type needs CAP_PERFMON', 'prog_type');
 }
 
