@@ -17,7 +17,7 @@ import { cloneState, isSpilled, slotReg, type VerifierState } from './state.ts';
 
 /** Sets a copy of the current state aside, to be explored from `insn` later. */
 export function pushBranch(env: Env, insn: number, from: number): VerifierState {
-  const state = cloneState(env.cur, true);
+  const state = cloneState(env.cur, true, env.framePool);
   pushState(env, state, insn, from);
   if (state.parent) state.parent.branches++;
   return state;

@@ -8,7 +8,7 @@ import type { ProgFacts, VerifierOps } from './ops.ts';
 import { markConstScalar, markUnknown, Reg } from './register.ts';
 import { SCALAR_VALUE } from './regtype.ts';
 import type { SccTracker } from './scc-visits.ts';
-import { type FuncState, type HistoryEntry, type VerifierState } from './state.ts';
+import type { FramePool, FuncState, HistoryEntry, VerifierState } from './state.ts';
 import type { BpfFuncProto, LineInfo, TraceEvent, VerifiedCall, VerifierBtf, VerifierMap, VerifierRequest } from './types.ts';
 import type { ProtoSpec } from './arg-types.ts';
 import { IdMap } from './id-map.ts';
@@ -128,6 +128,7 @@ export class Env {
   readonly #lineInfo: readonly LineInfo[];
   #lastLine: LineInfo | undefined = undefined;
   readonly protoSpecs: Map<BpfFuncProto, ProtoSpec> = new Map();
+  readonly framePool: FramePool = [];
   /** Scratch of one comparison of states, and of one walk back. */
   readonly idMap: IdMap = new IdMap();
   readonly backtrack: Backtrack = new Backtrack();

@@ -140,6 +140,8 @@ export class Exploration {
     env.touchAll();
     env.liveness.update();
     countDown(env);
+    // Nothing else holds the frames of a path that has ended.
+    env.framePool.push(...env.cur.frames);
   }
 
   /** Takes up the branch set aside last; false where there is none. */

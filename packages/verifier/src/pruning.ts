@@ -128,7 +128,7 @@ function hit(env: Env, saved: VerifierState, insn: number, loop: boolean): void 
   if (env.jmpPoint[insn]) recordJump(env, cur);
   propagatePrecision(env, saved, cur);
   if (!loop) return;
-  const copy = cloneState(cur, true);
+  const copy = cloneState(cur, true, env.framePool);
   copy.equalState = saved;
   copy.insnIdx = insn;
   env.sccs.addBackedge(saved, copy);
@@ -142,7 +142,7 @@ function save(env: Env, insn: number, bucket: VerifierState[]): void {
   env.prevJmpsProcessed = env.jmpsProcessed;
   env.prevInsnProcessed = env.insnProcessed;
   if (env.bpfCapable) forgetPrecision(cur);
-  const saved = cloneState(cur, false);
+  const saved = cloneState(cur, false, env.framePool);
   saved.history = cur.history;
   saved.insnIdx = insn;
   env.sccs.enter(saved);

@@ -52,6 +52,7 @@ export class Liveness {
   #current: Instance | undefined = undefined;
   #committing: Instance | undefined = undefined;
   #insn = 0;
+  #wrote = false;
   readonly #writes = new Int32Array(MAX_FRAMES * 2);
 
   constructor(env: Env) {
@@ -107,7 +108,9 @@ export class Liveness {
   beginInsn(insn: number): void {
     this.#committing = this.#here();
     this.#insn = insn;
+    if (!this.#wrote) return;
     this.#writes.fill(0);
+    this.#wrote = false;
   }
 
   /** After it: what it writes on every visit is certain. */
@@ -141,6 +144,7 @@ export class Liveness {
   }
 
   markWrite(frameno: number, spi: number): void {
+    this.#wrote = true;
     if (spi < 32) this.#writes[frameno * 2]! |= 1 << spi;
     else this.#writes[frameno * 2 + 1]! |= 1 << (spi - 32);
   }
@@ -234,6 +238,7 @@ export class Liveness {
     const { parent, callsite } = instance;
     if (!parent) return;
     this.#writes.fill(0);
+    this.#wrote = true;
     for (let f = 0; f < instance.depth; f++) {
       const masks = instance.frames[f];
       if (!masks) continue;

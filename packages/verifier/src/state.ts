@@ -125,8 +125,12 @@ export function newFrame(callsite: number, frameno: number, subprogno: number): 
   return frame;
 }
 
-export function cloneFrame(from: FuncState): FuncState {
-  const frame = new FuncState();
+/** Frames of paths that are done, to be used again. */
+export type FramePool = FuncState[];
+
+function cloneFrame(from: FuncState, pool: FramePool): FuncState {
+  const used = pool.pop();
+  const frame = used ?? new FuncState();
   frame.callsite = from.callsite;
   frame.frameno = from.frameno;
   frame.subprogno = from.subprogno;
@@ -136,9 +140,13 @@ export function cloneFrame(from: FuncState): FuncState {
   frame.inExceptionCallback = from.inExceptionCallback;
   frame.callbackRange = from.callbackRange;
   frame.callbackDepth = from.callbackDepth;
-  const regs = new Array<Reg>(MAX_BPF_REG);
-  for (let i = 0; i < MAX_BPF_REG; i++) regs[i] = cloneReg(from.regs[i]!);
-  frame.regs = regs;
+  if (used) {
+    for (let i = 0; i < MAX_BPF_REG; i++) copyReg(frame.regs[i]!, from.regs[i]!);
+  } else {
+    const regs = new Array<Reg>(MAX_BPF_REG);
+    for (let i = 0; i < MAX_BPF_REG; i++) regs[i] = cloneReg(from.regs[i]!);
+    frame.regs = regs;
+  }
   frame.slots = from.slots.slice();
   const spilled = from.spilled.slice();
   for (let i = 0; i < spilled.length; i++) {
@@ -150,9 +158,9 @@ export function cloneFrame(from: FuncState): FuncState {
 }
 
 /** A deep copy but for the history, which starts empty where `withHistory` is false. */
-export function cloneState(from: VerifierState, withHistory: boolean): VerifierState {
+export function cloneState(from: VerifierState, withHistory: boolean, pool: FramePool): VerifierState {
   const state = new VerifierState();
-  for (let i = 0; i <= from.curframe; i++) state.frames.push(cloneFrame(from.frames[i]!));
+  for (let i = 0; i <= from.curframe; i++) state.frames.push(cloneFrame(from.frames[i]!, pool));
   state.curframe = from.curframe;
   state.parent = from.parent;
   state.branches = from.branches;

@@ -115,7 +115,18 @@ function scalarOf(env: Env, frame: FuncState, spi: number): Reg | undefined {
 }
 
 function stackSafe(env: Env, old: FuncState, cur: FuncState, exact: number, ids: IdMap): boolean {
-  for (let spi = 0; spi < old.slots.length; spi++) {
+  const { slots, spilled } = old;
+  const curSlots = cur.slots;
+  const curSpilled = cur.spilled;
+  for (let spi = 0; spi < slots.length; spi++) {
+    const types = slots[spi]!;
+    if (types === curSlots[spi]) {
+      // The same object (or none), and no id that would have to be matched: nothing to compare.
+      const reg = spilled[spi];
+      if (types === 0 || (reg === curSpilled[spi] && (reg === undefined || (reg.id | reg.refObjId) === 0))) continue;
+    } else if (types === 0 && exact !== EXACT) {
+      continue;
+    }
     if (!slotSafe(env, old, cur, spi, exact, ids)) return false;
   }
   return true;

@@ -87,11 +87,12 @@ export function returnFromCallee(env: Env): void {
     env.log.write(`to caller at ${next}:\n${stateText(cur, caller.frameno, undefined)}\n`);
     env.clean();
   }
-  cur.frames.pop();
+  const { inCallback } = callee;
+  env.framePool.push(cur.frames.pop()!);
   cur.curframe--;
   env.liveness.forgetChain();
   env.insnIdx = next;
-  if (!callee.inCallback) return;
+  if (!inCallback) return;
   const before = previousCheckpoint(cur, next);
   if (before) widen(env, before, cur);
 }
