@@ -21,7 +21,7 @@ export function formatText(arena: Arena, format: Uint8Array, args: readonly Prin
   let next = 0;
   for (let at = 0; at < text.length; ) {
     const code = text.charCodeAt(at);
-    if (code >= 0x80 || (code < 0x20 && code !== 9 && code !== 10 && code !== 13)) return -EINVAL;
+    if ((code < 0x20 && !(code >= 9 && code <= 13)) || (code >= 0x7f && code < 0xa0)) return -EINVAL;
     if (text[at] !== '%') {
       out += text[at++];
       continue;
@@ -31,7 +31,7 @@ export function formatText(arena: Arena, format: Uint8Array, args: readonly Prin
       at += 2;
       continue;
     }
-    const conversion = /^%([-+ #0]*)(\d*)(?:\.(\d*))?(ll|l|hh|h)?([A-Za-z])([A-Za-z0-9]*)/.exec(text.slice(at));
+    const conversion = /^%([-+ 0]*)(\d*)(ll|l)?([A-Za-z])([A-Za-z0-9]*)/.exec(text.slice(at));
     const argument = args[next++];
     if (!conversion || !argument) return -EINVAL;
     const done = convert(arena, conversion, argument);
@@ -42,35 +42,34 @@ export function formatText(arena: Arena, format: Uint8Array, args: readonly Prin
   return out;
 }
 
-/** How many arguments a format takes, or -EINVAL. */
+/** The text of one conversion and how much of the format it is; undefined where the kernel refuses it. */
 function convert(arena: Arena, match: RegExpExecArray, argument: PrintfArgument): { text: string; length: number } | undefined {
-  const [, flags = '', width = '', precision, size = '', letter = '', suffix = ''] = match;
+  const [, flags = '', width = '', size = '', letter = '', suffix = ''] = match;
   const length = match[0].length - suffix.length;
   const padTo = (text: string): string => pad(text, flags, Number(width || 0));
   switch (letter) {
     case 'd': case 'i': return { text: padTo(signOf(signed(argument, size).toString(), flags)), length };
     case 'u': return { text: padTo(unsigned(argument, size).toString()), length };
     case 'x': case 'X': {
-      const digits = unsigned(argument, size).toString(16);
-      const text = (flags.includes('#') ? '0x' : '') + digits;
+      const text = unsigned(argument, size).toString(16);
       return { text: padTo(letter === 'X' ? text.toUpperCase() : text), length };
     }
     case 'c': return size === '' ? { text: padTo(String.fromCharCode(argument.low & 0xff)), length } : undefined;
-    case 's': return { text: padTo(textAt(arena, argument, precision === undefined ? MAX_TEXT : Number(precision || 0))), length };
-    case 'p': return pointer(arena, argument, suffix, padTo, length);
+    // A letter or digit right behind would be a modifier that this format does not have.
+    case 's': return suffix === '' ? { text: padTo(textAt(arena, argument, MAX_TEXT)), length } : undefined;
+    case 'p': return pointer(arena, argument, suffix, padTo, match[0].length);
     default: return undefined;
   }
 }
 
 /** %p prints hashed on Linux; %px, %pK and the rest the address; %pks and %pus a string; %pi4 and %pI6 an IP address. */
 function pointer(arena: Arena, argument: PrintfArgument, suffix: string, padTo: (text: string) => string, length: number): { text: string; length: number } | undefined {
-  const address = unsigned(argument, 'l').toString(16).padStart(16, '0');
-  if (suffix === '') return { text: padTo(address), length };
-  if (/^[ku]s/.test(suffix)) return { text: padTo(textAt(arena, argument, MAX_TEXT)), length: length + 2 };
-  if (/^[xK]/.test(suffix)) return { text: padTo(suffix.startsWith('x') ? unsigned(argument, 'l').toString(16) : address), length: length + 1 };
-  if (/^[BsS]/.test(suffix)) return { text: padTo(`0x${unsigned(argument, 'l').toString(16)}`), length: length + 1 };
+  const address = unsigned(argument, 'l').toString(16);
+  if (suffix === '' || suffix === 'K' || suffix === 'x') return { text: padTo(address.padStart(16, '0')), length };
+  if (suffix === 'ks' || suffix === 'us') return { text: padTo(textAt(arena, argument, MAX_TEXT)), length };
+  if (suffix === 'B' || suffix === 's' || suffix === 'S') return { text: padTo(`0x${address}`), length };
   const ip = /^[iI]([46])/.exec(suffix);
-  return ip ? { text: padTo(ipText(arena, argument, ip[0])), length: length + 2 } : undefined;
+  return ip ? { text: padTo(ipText(arena, argument, ip[0])), length } : undefined;
 }
 
 function ipText({ u8 }: Arena, { low, high }: PrintfArgument, kind: string): string {
@@ -100,7 +99,7 @@ function signed(argument: PrintfArgument, size: string): bigint {
   return BigInt.asIntN(BITS[size]!, unsigned(argument, 'll'));
 }
 
-const BITS: Readonly<Record<string, number>> = { '': 32, h: 16, hh: 8, l: 64, ll: 64 };
+const BITS: Readonly<Record<string, number>> = { '': 32, l: 64, ll: 64 };
 
 const signOf = (text: string, flags: string): string => (text.startsWith('-') ? text : flags.includes('+') ? `+${text}` : flags.includes(' ') ? ` ${text}` : text);
 

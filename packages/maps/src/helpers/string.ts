@@ -19,7 +19,6 @@ export const stringHelpers: readonly HelperRow[] = [
 
 /** The checksum of `to` less that of `from`, folded to 16 bits; `seed` is the sum so far. */
 function csumDiff({ arena }: Kernel, from: number, fromSize: number, to: number, toSize: number, seed: number): number {
-  if (((fromSize | toSize) & 3) !== 0) return -EINVAL;
   let sum = seed;
   if (fromSize !== 0 && toSize !== 0) sum = csumSub(csumPartial(arena, to, toSize, seed), csumPartial(arena, from, fromSize, 0));
   else if (toSize !== 0) sum = csumPartial(arena, to, toSize, seed);
@@ -40,37 +39,39 @@ function compareText({ arena: { u8 } }: Kernel, left: number, size: number, righ
 const isSpace = (byte: number): boolean => byte === 32 || (byte >= 9 && byte <= 13) || byte === 0xa0;
 
 /**
- * A number in text: leading space, a sign, 0x or 0 where the base in the flags is 0 or 16. Returns the characters read, or -EINVAL,
+ * A number in text: leading space, a minus, 0x or 0 where the base in the flags is 0 or 16. Returns the characters read, or -EINVAL,
  * -ERANGE; the number goes to the eight bytes at `result`.
  */
 function parseInteger(kernel: Kernel, text: number, size: number, base: number, high: number, result: number, signed: boolean): number {
   if (high !== 0 || ![0, 8, 10, 16].includes(base)) return -EINVAL;
   const { u8, view } = kernel.arena;
-  const limit = Math.min(size, MAX_TEXT);
   let at = 0;
-  while (at < limit && isSpace(u8[text + at]!)) at++;
-  const negative = at < limit && u8[text + at] === 0x2d;
+  while (at < size && isSpace(u8[text + at]!)) at++;
+  const negative = at < size && u8[text + at] === 0x2d;
   if (negative) at++;
-  else if (at < limit && u8[text + at] === 0x2b) at++;
+  const digits = String.fromCharCode(...u8.subarray(text + at, text + Math.min(size, at + MAX_DIGITS)));
+  const found = parseDigits(digits, base);
+  if (typeof found === 'number') return found;
   if (negative && !signed) return -EINVAL;
-  const start = at;
-  const digits = String.fromCharCode(...u8.subarray(text + at, text + limit));
-  const prefixed = /^0x[0-9a-f]/i.test(digits);
-  const radix = base !== 0 ? base : prefixed ? 16 : digits.startsWith('0') ? 8 : 10;
-  if (radix === 16 && prefixed) at += 2;
+  if (signed && (negative ? found.value > 0x8000_0000_0000_0000n : found.value > 0x7fff_ffff_ffff_ffffn)) return -ERANGE;
+  view.setBigInt64(result, BigInt.asIntN(64, negative ? -found.value : found.value), true);
+  return at + found.length;
+}
+
+/** The kernel looks at no more than this many characters after space and sign. */
+const MAX_DIGITS = 63;
+
+function parseDigits(text: string, base: number): { readonly value: bigint; readonly length: number } | number {
+  const prefixed = base === 16 ? /^0x/i.test(text) : base === 0 && /^0x[0-9a-f]/i.test(text);
+  const radix = base !== 0 ? base : prefixed ? 16 : text.startsWith('0') ? 8 : 10;
+  const first = prefixed ? 2 : 0;
+  let at = first;
   let value = 0n;
-  const first = at;
-  for (; at < limit; at++) {
-    const digit = Number.parseInt(String.fromCharCode(u8[text + at]!), 36);
+  for (; at < text.length; at++) {
+    const digit = Number.parseInt(text[at]!, 36);
     if (!(digit < radix)) break;
     value = value * BigInt(radix) + BigInt(digit);
     if (value > 0xffff_ffff_ffff_ffffn) return -ERANGE;
   }
-  if (at === first || start === limit) return -EINVAL;
-  if (signed && (negative ? value > 0x8000_0000_0000_0000n : value > 0x7fff_ffff_ffff_ffffn)) return -ERANGE;
-  view.setBigInt64(result, BigInt.asIntN(64, negative ? -value : value), true);
-  return at;
+  return at === first ? -EINVAL : { value, length: at };
 }
-
-/** The kernel looks at no more than this many characters. */
-const MAX_TEXT = 65;
