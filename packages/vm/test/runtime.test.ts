@@ -181,6 +181,16 @@ exit`;
         expect(loaded.run(ctx)).toBe(expected);
       }
     }
+    // A map without a lookup slot is looked up by the helper's own code.
+    arena.u32[(map + MAP_HEADER.lookup_slot) >> 2] = 0;
+    const own: VmHelper = { ...helper, run: (header, key) => (header === map && arena.u32[key! >> 2] === 3 ? data : 0) };
+    for (const call of [{ helper: own, map: known }, { helper: own }] satisfies CallTarget[]) {
+      const { loaded } = load(engine, program(source, {}, { calls: new Map([[6, call]]) }), {}, runtime);
+      arena.u32[ctx >> 2] = 3;
+      expect(loaded.run(ctx)).toBe(10);
+      arena.u32[ctx >> 2] = 4;
+      expect(loaded.run(ctx)).toBe(0);
+    }
   });
 
   test.each([

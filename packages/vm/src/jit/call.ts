@@ -117,14 +117,10 @@ function lookup(builder: BlockBuilder, call: CallTarget): void {
   noteEscape(builder, key, call.map?.key_size, false);
   const args = [wrap(builder.reg(1)), wrap(key)];
   const node = result(false);
-  if (call.map && facts?.kind && facts.kind !== 'lpm_trie') {
-    builder.effects.push({ kind: 'call', callee: module.lookup(facts.kind, call.map.key_size), args, result: node, insn: builder.index });
-    return setResult(builder, zeroExtend(node));
-  }
-  if (facts && !facts.kind) return callHelper(builder, call.helper);
-  const slot = wrap(builder.word(wrap(builder.reg(1)), MAP_HEADER.lookup_slot));
-  const callee: Callee = { kind: 'indirect', type: module.lookupType, slot, returns: 'i32' };
+  const callee = call.map && facts?.kind ? module.lookup(facts.kind, call.map.key_size) : module.lookupAny(call.helper);
   builder.effects.push({ kind: 'call', callee, args, result: node, insn: builder.index });
+  // Only a lookup that may be JavaScript can do anything to the stack.
+  if (!facts?.kind) builder.clobberStack();
   setResult(builder, zeroExtend(node));
 }
 

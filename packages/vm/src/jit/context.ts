@@ -25,8 +25,8 @@ export interface ModuleContext {
   loop(): Callee;
   /** A lookup function for one key size, in the module itself. */
   lookup(kind: MapLookupKind, keySize: number): Callee;
-  /** Type index of (i32, i32) -> i32. */
-  readonly lookupType: number;
+  /** A lookup in whatever map: by its header's slot, or by the helper where that is 0. */
+  lookupAny(helper: VmHelper): Callee;
   /** Type index of (i32) -> i64. */
   readonly programType: number;
   /** What is known of a map when the program is loaded. */

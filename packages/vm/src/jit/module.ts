@@ -227,7 +227,6 @@ class ModuleCompiler {
   }
 
   #makeContext(): ModuleContext {
-    const lookupType = this.#writer.type([I32, I32], [I32]);
     return {
       program: this.#program,
       region: this.#options.region,
@@ -238,7 +237,7 @@ class ModuleCompiler {
       dynamicHelper: () => this.#dynamic!,
       loop: () => this.#loop(),
       lookup: (kind, keySize) => this.#lookup(kind, keySize),
-      lookupType,
+      lookupAny: (helper) => this.#lookupAny(helper),
       programType: this.#writer.type([I32], [I64]),
       mapFacts: (map) => this.#mapFacts(map),
       subprogram: (index) => {
@@ -271,6 +270,21 @@ class ModuleCompiler {
     const { code, locals } = emitLookup(kind, { cpuCell: this.#runtime.block + CELL.cpu, keySize });
     const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [...locals], code), returns: 'i32' };
     this.#lookups.set(key, callee);
+    return callee;
+  }
+
+  #lookupAny(helper: VmHelper): Callee {
+    const known = this.#lookups.get('any');
+    if (known) return known;
+    const [map, key, slot] = [0, 1, 2];
+    const type = this.#writer.type([I32, I32], [I32]);
+    const code = new CodeWriter().get(map).access(OP.i32_load, MAP_HEADER.lookup_slot).tee(slot).open(OP.if);
+    code.get(map).get(key).get(slot).callIndirect(type).op(OP.return).end().get(map).get(key);
+    const otherwise = this.#helper(helper);
+    if (otherwise.kind === 'direct') code.call(otherwise.index);
+    else code.i32(helper.slot!).callIndirect(otherwise.type);
+    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
+    this.#lookups.set('any', callee);
     return callee;
   }
 
