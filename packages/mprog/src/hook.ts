@@ -4,7 +4,7 @@ import { stateKey, type BpfLink, type BpfProg, type Fork, type Holder, type Kern
 import { BPF_F_ID, BPF_F_REPLACE } from '@libbpf-ts/uapi';
 
 import { ArrayPool, ProgArrays } from './arrays.ts';
-import { attach, detach, emptyList, type Anchor, type MprogList } from './list.ts';
+import { attach, detach, emptyList, type Anchor, type MprogAttach, type MprogList } from './list.ts';
 
 const poolKey: StateKey<ArrayPool> = stateKey<ArrayPool>('mprog.arrays');
 
@@ -28,6 +28,9 @@ export interface HookRequest {
 /** Called with the next list before it takes effect; a throw vetoes it. */
 export type CommitCheck = (next: HookList) => HookList;
 
+/** `attach`, or what a hook has in its stead. */
+export type PlaceRule = (list: HookList, request: MprogAttach<BpfProg, BpfLink>) => HookList;
+
 export class MprogHook {
   readonly kernel: Kernel;
   /** As holders and the audit log name it: `tcx/ingress dev eth0`. */
@@ -36,6 +39,8 @@ export class MprogHook {
   #list: HookList;
   /** Told of every change that has taken effect. */
   onChange: ((hook: MprogHook) => void) | undefined;
+  /** How a program finds its place; hooks with rules of their own set another. */
+  place: PlaceRule = attach;
 
   /** Throws ENOMEM. `number` is what traces call the hook. */
   constructor(kernel: Kernel, name: string, number: number, from?: { readonly arrays: ProgArrays; readonly list: HookList }) {
@@ -58,7 +63,7 @@ export class MprogHook {
   /** Attaches without a link; with BPF_F_REPLACE in place of `replaces`. */
   attachProg(prog: BpfProg, request: HookRequest & { readonly replaces?: BpfProg | undefined }, check?: CommitCheck): void {
     const { replaces } = request;
-    const next = attach(this.#list, { ...request, prog, link: null, replaces: replaces && { prog: replaces, link: null } });
+    const next = this.place(this.#list, { ...request, prog, link: null, replaces: replaces && { prog: replaces, link: null } });
     const checked = check ? check(next) : next;
     prog.acquire(this.#holder);
     this.#commit(checked);
@@ -79,7 +84,7 @@ export class MprogHook {
   /** Puts a link's program into the list; the link holds it. */
   attachLink(link: BpfLink, request: HookRequest, check?: CommitCheck): void {
     const prog = link.prog!;
-    const next = attach(this.#list, { ...request, prog, link });
+    const next = this.place(this.#list, { ...request, prog, link });
     this.#commit(check ? check(next) : next);
     this.kernel.record({ action: 'attach', hook: this.name, prog: prog.id, link: link.id });
   }
@@ -87,7 +92,7 @@ export class MprogHook {
   /** Swaps the program of a link in its place, as BPF_F_REPLACE relative to its own program: in the order of those checks. */
   updateLink(link: BpfLink, prog: BpfProg, anchor: HookRequest['anchor']): void {
     const old = link.prog!;
-    this.#commit(attach(this.#list, { prog, link, flags: BPF_F_REPLACE | BPF_F_ID, replaces: { prog: old, link }, anchor }));
+    this.#commit(this.place(this.#list, { prog, link, flags: BPF_F_REPLACE | BPF_F_ID, replaces: { prog: old, link }, anchor }));
     this.kernel.record({ action: 'replace', hook: this.name, prog: prog.id, oldProg: old.id, link: link.id });
     link.replaceProg(prog);
   }
@@ -112,7 +117,7 @@ export class MprogHook {
 
   /** The same hook in a fork; `pool` is the fork's. */
   twin(fork: Fork): MprogHook {
-    const items = this.#list.items.map(({ prog, link }) => ({ prog: fork.twin(prog), link: link && fork.twin(link) }));
+    const items = this.#list.items.map((item) => ({ ...item, prog: fork.twin(item.prog), link: item.link && fork.twin(item.link) }));
     const arrays = this.arrays.twin(arrayPool(fork.kernel));
     return new MprogHook(fork.kernel, this.name, 0, { arrays, list: { revision: this.#list.revision, items } });
   }

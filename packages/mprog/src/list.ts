@@ -9,6 +9,8 @@ export const MPROG_CAPACITY: number = BPF_MPROG_MAX - 1;
 export interface MprogItem<P, L> {
   readonly prog: P;
   readonly link: L | null;
+  /** On hooks that know them: BPF_F_FIRST, BPF_F_LAST, which hold as long as the attachment does. */
+  readonly bound?: number;
 }
 
 /** What is on a hook. A new hook is at revision 1; every successful change adds 1. */

@@ -18,10 +18,10 @@ export function answerQuery(call: BpfCall<16>, list: HookList = emptyList()): vo
   call.put('count', items.length);
   if (attr.count === 0 || attr.prog_ids === 0n || items.length === 0) return;
   const shown = items.slice(0, attr.count);
-  const zeros = shown.map(() => 0);
+  const flags = (linked: boolean): Uint8Array => u32s(shown.map(({ link, bound = 0 }) => ((link !== null) === linked ? bound : 0)));
   call.write(attr.prog_ids, u32s(shown.map(({ prog }) => prog.id)), 'prog_ids');
-  if (attr.prog_attach_flags !== 0n) call.write(attr.prog_attach_flags, u32s(zeros), 'prog_attach_flags');
+  if (attr.prog_attach_flags !== 0n) call.write(attr.prog_attach_flags, flags(false), 'prog_attach_flags');
   if (attr.link_ids !== 0n) call.write(attr.link_ids, u32s(shown.map(({ link }) => link?.id ?? 0)), 'link_ids');
-  if (attr.link_attach_flags !== 0n) call.write(attr.link_attach_flags, u32s(zeros), 'link_attach_flags');
+  if (attr.link_attach_flags !== 0n) call.write(attr.link_attach_flags, flags(true), 'link_attach_flags');
   if (attr.count < items.length) throw new KernelError('ENOSPC', `room for ${attr.count} of ${items.length} programs`, 'count');
 }
