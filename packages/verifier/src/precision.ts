@@ -82,12 +82,14 @@ function walkBack(env: Env, from: VerifierState, bt: Backtrack): boolean {
         skip = false;
       } else {
         const entry = left > 0 && state.history[left - 1]!.idx === i ? state.history[left - 1] : undefined;
-        if (stepBack(env, i, subsequent, entry, bt) === GIVE_UP) {
-          markAllPrecise(env, from);
-          return true;
+        if (!passesBy(env, env.insns[i]!, entry, bt)) {
+          if (stepBack(env, i, subsequent, entry, bt) === GIVE_UP) {
+            markAllPrecise(env, from);
+            return true;
+          }
+          if (bt.empty) return changed;
         }
       }
-      if (bt.empty) return changed;
       subsequent = i;
       if (i === state.firstInsnIdx && (left === 0 || (left === 1 && state.history[0]!.idx === i))) break;
       if (left > 0 && state.history[left - 1]!.idx === i) {
@@ -108,6 +110,19 @@ function walkBack(env: Env, from: VerifierState, bt: Backtrack): boolean {
   }
   markAllPrecise(env, from);
   return true;
+}
+
+/** An instruction that neither sets what is searched for nor jumps in a way that matters: most are. */
+function passesBy(env: Env, insn: BpfInsn, entry: HistoryEntry | undefined, bt: Backtrack): boolean {
+  if (env.log.verbose || entry?.linked !== undefined) return false;
+  switch (insn.code & 7) {
+    case 4: case 7: case 1: case 0:
+      return (bt.regs[bt.frame]! & (1 << insn.dst_reg)) === 0;
+    case 5: case 6:
+      return (insn.code & 0xf8) !== 0x80 && (insn.code & 0xf8) !== 0x90 && (insn.code & 8) === 0;
+    default:
+      return false;
+  }
 }
 
 /** The entry of a function verified alone: its arguments are what is searched for. */
@@ -243,8 +258,10 @@ function backStore(insn: BpfInsn, entry: HistoryEntry | undefined, bt: Backtrack
     backLoad(insn.dst_reg, entry, bt);
     return undefined;
   }
-  // An atomic that fetches loads a register too: the old value, from the stack perhaps.
-  if (isAtomic && insn.imm !== 0x110 && insn.imm & 1) backLoad(insn.imm === 0xf1 ? 0 : insn.src_reg, entry, bt);
+  // An atomic that fetches loads a register too: the old value, from the stack perhaps. Linux 6.18 does not take the register off
+  // its list there, so what it held before counts as precise as well.
+  const fetched = insn.imm === 0xf1 ? 0 : insn.src_reg;
+  if (isAtomic && insn.imm !== 0x110 && insn.imm & 1 && bt.has(fetched) && entry?.stackAccess) bt.setSlot(entry.frameno, entry.spi);
   if (bt.has(insn.dst_reg)) return GIVE_UP;
   if (isAtomic && insn.imm !== 0x110) return undefined;
   if (!entry?.stackAccess || !bt.hasSlot(entry.frameno, entry.spi)) return undefined;
