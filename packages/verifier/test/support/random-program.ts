@@ -1,624 +1,320 @@
 /**
- * Random programs that a verifier accepts about every second time: a writer that knows what its registers hold and keeps the
- * rules, and slips now and then. Text as tests write it, so that a divergence can be read and kept as a case.
+ * Random programs that a verifier accepts about every second time. Text as tests write it, so that a divergence can be read and
+ * kept as a case. What `Writer` does to registers, this adds to: calls that take and give back, callbacks, functions with pointers.
  */
 
 import type { Program } from './case.ts';
 import { Random } from './random.ts';
+import { NONE, NUMBER, SETTINGS, VALUES, Writer } from './random-writer.ts';
 
-/** What the writer believes a register holds. */
-type Held =
-  | { readonly kind: 'none' | 'ctx' | 'end' }
-  | { readonly kind: 'number'; /** At most this, at least 0; undefined where nothing is known. */ readonly most?: number }
-  | { readonly kind: 'packet'; readonly proven: number }
-  | { readonly kind: 'value' | 'memory'; readonly size: number };
-
-const NONE: Held = { kind: 'none' };
-const NUMBER: Held = { kind: 'number' };
-
-interface Setting {
-  readonly program: Omit<Program, 'text'>;
-  /** Offsets of 4-byte context fields that may be read. */
-  readonly fields: readonly number[];
-  readonly fieldType: string;
-  /** data and data_end: offset and size. */
-  readonly packet?: { readonly data: number; readonly end: number; readonly type: string; readonly write: boolean };
-  /** The helper that reads packet bytes, if any. */
-  readonly loadBytes?: string;
-  readonly ringbuf: boolean;
-  readonly locks: boolean;
-  readonly result: readonly number[];
-}
-
-const SETTINGS: readonly Setting[] = [
-  { program: { type: 'sched_cls' }, fields: [0, 4, 8, 12, 32, 36, 40, 68], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [-1, 0, 2] },
-  { program: { type: 'xdp' }, fields: [12, 16], fieldType: 'u32', packet: { data: 0, end: 4, type: 'u32', write: true }, loadBytes: 'bpf_xdp_load_bytes', ringbuf: true, locks: true, result: [0, 1, 2, 3] },
-  { program: { type: 'socket_filter' }, fields: [0, 4, 8, 40], fieldType: 'u32', loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: false, result: [0, 100] },
-  { program: { type: 'cgroup_skb', attach: 0 }, fields: [0, 4, 8, 88], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: false }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 1] },
-  { program: { type: 'kprobe' }, fields: [0, 8, 16, 112, 104], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
-  { program: { type: 'tracepoint' }, fields: [8, 16, 24], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
-  { program: { type: 'raw_tracepoint' }, fields: [0, 8, 16], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
-  { program: { type: 'sk_skb' }, fields: [0, 4, 88], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 1] },
-  { program: { type: 'lwt_xmit' }, fields: [0, 8], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 2] },
-];
-
-const VALUES: readonly (readonly [string, number, number])[] = [
-  ['array', 4, 8], ['array48', 4, 48], ['hash', 4, 8], ['hash48', 8, 48], ['hash16', 16, 16], ['percpu_array', 4, 8], ['lru', 4, 8],
-  ['readonly', 4, 16],
-];
-const SIZES: readonly (readonly [string, number])[] = [['u8', 1], ['u16', 2], ['u32', 4], ['u64', 8]];
-const SIGNED: readonly (readonly [string, number])[] = [['s8', 1], ['s16', 2], ['s32', 4]];
-const ALU = ['+=', '-=', '*=', '/=', '%=', '|=', '&=', '^=', '<<=', '>>=', 's>>=', '=', 's/=', 's%='];
-const CONDITIONS = ['==', '!=', '>', '>=', '<', '<=', 's>', 's>=', 's<', 's<=', '&'];
-
-class Writer {
-  readonly #random: Random;
-  readonly #setting: Setting;
-  readonly #lines: string[] = [];
-  readonly #functions: string[][] = [];
-  readonly #slip: number;
-  #held: Held[] = Array.from({ length: 10 }, () => NONE);
-  /** Stack slots of 8 bytes below the frame pointer that were written: what they hold. */
-  #slots = new Map<number, Held>();
-  #labels = 0;
-  #nesting = 0;
-  /** In a function: no context, no further functions. */
-  #inner = false;
-
-  constructor(random: Random, setting: Setting, slip: number) {
-    this.#random = random;
-    this.#setting = setting;
-    this.#slip = slip;
+class CallingWriter extends Writer {
+  protected override fresh(): Writer {
+    const inner = new CallingWriter(this.random, this.setting, this.slip);
+    inner.described = this.described;
+    return inner;
   }
 
-  write(): string {
-    this.#emit('r6 = r1');
-    this.#held[1] = this.#held[6] = { kind: 'ctx' };
-    for (let count = 2 + this.#random.below(14); count > 0; count--) this.#statement();
-    this.#result();
-    return [...this.#lines, ...this.#functions.flat()].join('\n');
-  }
-
-  #emit(text: string): void {
-    this.#lines.push(text);
-  }
-
-  #label(): string {
-    return `l${this.#labels++}`;
-  }
-
-  #slips(): boolean {
-    return this.#random.below(1000) < this.#slip;
-  }
-
-  #result(): void {
-    if (this.#held[0]!.kind === 'number' && this.#random.chance(15)) {
-      this.#emit('r0 &= 1');
-      if (this.#setting.result.includes(1) || this.#setting.result.length === 1) {
-        this.#emit('exit');
-        return;
-      }
+  protected override choices(): (() => void)[] {
+    const kinds = super.choices();
+    kinds.push(() => this.update(), () => this.dynptr(), () => this.mayGoto(), () => this.checksum(), () => this.innerMap(), () => this.keptNull());
+    if (!this.inner) {
+      kinds.push(() => this.tailCall(), () => this.pointerFunction());
+      if (this.setting.program.type === 'sched_cls') kinds.push(() => this.socket(), () => this.absolute());
+      if (this.setting.program.type === 'socket_filter') kinds.push(() => this.absolute());
+      if (this.setting.packet) kinds.push(() => this.packetMove());
+      if (this.described && this.functions.length < 3) kinds.push(() => this.callback(), () => this.callback());
     }
-    if (!this.#slips()) this.#emit(`r0 = ${this.#random.of(this.#setting.result)}`);
-    this.#emit('exit');
+    return kinds;
   }
 
-  #statement(): void {
-    const random = this.#random;
-    const kinds: (() => void)[] = [
-      () => this.#arithmetic(), () => this.#arithmetic(), () => this.#field(), () => this.#stackWrite(), () => this.#stackRead(),
-      () => this.#lookup(), () => this.#lookup(), () => this.#branch(), () => this.#branch(), () => this.#access(), () => this.#access(),
-      () => this.#loop(), () => this.#number(), () => this.#call(), () => this.#spill(), () => this.#atomic(), () => this.#extend(),
-      () => this.#bounded(), () => this.#bounded(), () => this.#copy(), () => this.#variableStack(), () => this.#linked(),
-      () => this.#move(),
-    ];
-    if (this.#setting.packet && !this.#inner) kinds.push(() => this.#packet(), () => this.#packet());
-    if (this.#setting.loadBytes && !this.#inner) kinds.push(() => this.#loadBytes());
-    if (this.#setting.ringbuf) kinds.push(() => this.#ringbuf());
-    if (this.#setting.locks && !this.#inner) kinds.push(() => this.#lock());
-    if (!this.#inner && this.#functions.length < 3) kinds.push(() => this.#function());
-    if (this.#slips()) this.#mischief();
-    random.of(kinds)();
-  }
-
-  /** Registers that hold one of the kinds. */
-  #having(...kinds: Held['kind'][]): number[] {
-    return this.#held.flatMap((held, reg) => (kinds.includes(held.kind) ? [reg] : []));
-  }
-
-  /** A register to write: mostly not the context's. */
-  #target(): number {
-    return this.#random.of(this.#slips() ? [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] : [0, 2, 3, 4, 5, 7, 8, 9]);
-  }
-
-  #anyNumber(): number {
-    const numbers = this.#having('number');
-    if (numbers.length > 0) return this.#random.of(numbers);
-    const reg = this.#target();
-    this.#emit(`r${reg} = ${this.#random.odd()}`);
-    this.#held[reg] = NUMBER;
-    return reg;
-  }
-
-  #number(): void {
-    const reg = this.#target();
-    if (this.#random.chance(20)) {
-      this.#emit(`r${reg} = 0x${((BigInt(this.#random.odd() >>> 0) << 32n) | BigInt(this.#random.odd() >>> 0)).toString(16)} ll`);
-    } else this.#emit(`${this.#random.of(['r', 'w'])}${reg} = ${this.#random.odd()}`);
-    this.#held[reg] = NUMBER;
-  }
-
-  #copy(): void {
-    const from = this.#random.of(this.#having('number', 'value', 'packet', 'ctx', 'memory'));
-    if (from === undefined) return;
-    const to = this.#target();
-    this.#emit(`r${to} = r${from}`);
-    this.#held[to] = this.#held[from]!;
-  }
-
-  #arithmetic(): void {
-    const random = this.#random;
-    const reg = this.#anyNumber();
-    const width = random.of(['r', 'r', 'w']);
-    const op = random.of(ALU);
-    const shift = op.includes('<<') || op.includes('>>');
-    if (random.chance(40)) {
-      const other = random.of(this.#having('number'));
-      this.#emit(`${width}${reg} ${op} ${width}${other}`);
-    } else {
-      const limit = width === 'r' ? 64 : 32;
-      let value = shift ? random.below(limit) : random.odd();
-      if (/[/%]/.test(op) && value === 0 && !this.#slips()) value = 3;
-      this.#emit(`${width}${reg} ${op} ${value}`);
+  /** A zeroed key on the stack, its address in r2. */
+  protected key(size: number): void {
+    for (let slot = 1; slot <= Math.ceil(size / 8); slot++) {
+      this.emit(`*(u64 *)(r10 ${-8 * slot}) = 0`);
+      this.slots.set(slot, NUMBER);
     }
-    this.#held[reg] = NUMBER;
+    this.emit('r2 = r10');
+    this.emit(`r2 += ${-8 * Math.ceil(size / 8)}`);
   }
 
-  #extend(): void {
-    const reg = this.#anyNumber();
-    const random = this.#random;
-    switch (random.below(4)) {
-      case 0: this.#emit(`r${reg} = (${random.of(['s8', 's16', 's32'])})r${reg}`); break;
-      case 1: this.#emit(`w${reg} = (${random.of(['s8', 's16'])})w${reg}`); break;
-      case 2: this.#emit(`r${reg} = ${random.of(['be', 'le', 'bswap'])}${random.of([16, 32, 64])} r${reg}`); break;
-      default: this.#emit(`${random.chance(50) ? `r${reg} = -r${reg}` : `w${reg} = -w${reg}`}`);
-    }
-    this.#held[reg] = NUMBER;
-  }
-
-  /** A number whose upper bound is known, by a mask, a shift, a remainder or a comparison. */
-  #bounded(): void {
-    const random = this.#random;
-    const reg = this.#anyNumber();
-    const most = random.of([0, 1, 3, 7, 8, 15, 16, 31, 39, 40, 47, 48, 63]);
-    switch (random.below(5)) {
-      case 0: case 1: this.#emit(`${random.of(['r', 'w'])}${reg} &= ${most}`); break;
-      case 2: this.#emit(`${random.of(['r', 'w'])}${reg} %= ${most + 1}`); break;
-      case 3: this.#emit(`r${reg} >>= 60`); break;
-      default: {
-        const inside = this.#label();
-        this.#emit(`if ${random.of(['r', 'r', 'w'])}${reg} <= ${most} goto ${inside}`);
-        this.#leave();
-        this.#emit(`${inside}:`);
-      }
-    }
-    this.#held[reg] = { kind: 'number', most };
-  }
-
-  /** Ends the program (or function) here. */
-  #leave(): void {
-    this.#emit(`r0 = ${this.#inner ? 0 : this.#random.of(this.#setting.result)}`);
-    this.#emit('exit');
-  }
-
-  #field(): void {
-    const base = this.#random.of(this.#having('ctx'));
-    if (base === undefined) return;
-    const reg = this.#target();
-    this.#emit(`r${reg} = *(${this.#setting.fieldType} *)(r${base} +${this.#random.of(this.#setting.fields)})`);
-    this.#held[reg] = NUMBER;
-  }
-
-  #slot(): number {
-    return 1 + this.#random.below(8);
-  }
-
-  #stackWrite(): void {
-    const random = this.#random;
-    const slot = this.#slot();
-    const [type, size] = random.of(SIZES);
-    const within = random.below(8 / size) * size;
-    const at = `(${type} *)(r10 ${-8 * slot + within})`;
-    const numbers = this.#having('number');
-    if (numbers.length > 0 && random.chance(60)) this.#emit(`*${at} = r${random.of(numbers)}`);
-    else this.#emit(`*${at} = ${random.odd()}`);
-    const before = this.#slots.get(slot);
-    if (size === 8) this.#slots.set(slot, NUMBER);
-    else if (before && before.kind !== 'number') this.#slots.delete(slot);
-  }
-
-  #stackRead(): void {
-    const random = this.#random;
-    const written = [...this.#slots].filter(([, held]) => held.kind === 'number').map(([slot]) => slot);
-    if (written.length === 0 && !this.#slips()) return this.#stackWrite();
-    const [type, size] = random.of(random.chance(25) ? SIGNED : SIZES);
-    const slot = written.length > 0 ? random.of(written) : this.#slot();
-    const reg = this.#target();
-    this.#emit(`r${reg} = *(${type} *)(r10 ${-8 * slot + random.below(8 / size) * size})`);
-    this.#held[reg] = NUMBER;
-  }
-
-  #spill(): void {
-    const random = this.#random;
-    const regs = this.#having('number', 'value', 'packet', 'ctx', 'memory');
-    if (regs.length === 0) return;
-    const reg = random.of(regs);
-    const slot = this.#slot();
-    this.#emit(`*(u64 *)(r10 ${-8 * slot}) = r${reg}`);
-    this.#slots.set(slot, this.#held[reg]!);
-    if (random.chance(60)) {
-      const to = this.#target();
-      this.#emit(`r${to} = *(u64 *)(r10 ${-8 * slot})`);
-      this.#held[to] = this.#held[reg]!;
-    }
-  }
-
-  #atomic(): void {
-    const random = this.#random;
-    const [slot] = [...this.#slots].find(([, held]) => held.kind === 'number') ?? [];
-    if (slot === undefined) return this.#stackWrite();
-    const reg = this.#anyNumber();
-    const type = random.of(['u32', 'u64']);
-    const at = `(${type} *)(r10 ${-8 * slot})`;
-    const prefix = type === 'u64' ? 'atomic64' : 'atomic';
-    switch (random.below(4)) {
-      case 0: this.#emit(`lock *${at} ${random.of(['+=', '|=', '&=', '^='])} r${reg}`); break;
-      case 1: this.#emit(`r${reg} = ${prefix}_${random.of(['fetch_add', 'fetch_or', 'fetch_and', 'fetch_xor'])}(${at}, r${reg})`); break;
-      case 2: this.#emit(`r${reg} = ${prefix}_xchg(${at}, r${reg})`); break;
-      default:
-        if (this.#held[0]!.kind === 'number') this.#emit(`r0 = ${prefix}_cmpxchg(${at}, r0, r${reg})`);
-    }
-    this.#held[reg] = NUMBER;
-  }
-
-  /** Reads or writes the frame at a place that a bounded number chooses. */
-  #variableStack(): void {
-    const random = this.#random;
-    const bounded = this.#held.flatMap((now, reg) => (now.kind === 'number' && now.most !== undefined && now.most <= 48 ? [reg] : []));
-    if (bounded.length === 0) return this.#bounded();
-    const index = random.of(bounded);
-    const reg = random.of([2, 3, 4, 5].filter((other) => other !== index));
-    const writes = random.chance(60);
-    const [type, size] = random.of(writes || random.chance(70) ? SIZES.slice(0, 1) : SIZES);
-    if (!writes && !this.#slips()) {
-      for (let slot = 1; slot <= 8; slot++) {
-        if (this.#slots.get(slot)?.kind !== 'number') this.#emit(`*(u64 *)(r10 ${-8 * slot}) = 0`);
-        this.#slots.set(slot, NUMBER);
-      }
-    }
-    this.#emit(`r${reg} = r10`);
-    this.#emit(`r${reg} += ${-64 + (this.#slips() ? random.below(40) : 0)}`);
-    this.#emit(`r${reg} += r${index}`);
-    if (writes) {
-      this.#emit(`*(${type} *)(r${reg} +${random.below(8)}) = ${random.odd()}`);
-      for (const [slot, held] of this.#slots) if (held.kind !== 'number') this.#slots.delete(slot);
-    } else {
-      this.#emit(`r${reg} = *(${type} *)(r${reg} +${random.below(9 - size)})`);
-    }
-    this.#held[reg] = writes ? NONE : NUMBER;
-  }
-
-  /** A copy of a number, moved by a constant, whose comparison tells of the first. */
-  #linked(): void {
-    const random = this.#random;
-    const reg = this.#anyNumber();
-    const copy = random.of([2, 3, 4, 5].filter((other) => other !== reg));
-    const width = random.of(['r', 'r', 'w']);
-    this.#emit(`${width}${copy} = ${width}${reg}`);
-    const moved = random.chance(50) ? random.below(8) : 0;
-    if (moved > 0) this.#emit(`${random.of(['r', 'r', 'w'])}${copy} += ${moved}`);
-    const most = random.of([7, 8, 15, 31, 40, 47]);
-    const inside = this.#label();
-    this.#emit(`if ${random.of(['r', 'r', 'w'])}${copy} <= ${most} goto ${inside}`);
-    this.#leave();
-    this.#emit(`${inside}:`);
-    this.#held[copy] = { kind: 'number', most };
-    if (width === 'r' && moved === 0) this.#held[reg] = { kind: 'number', most };
-    else if (this.#slips()) this.#held[reg] = { kind: 'number', most };
-  }
-
-  /** A pointer moved by a constant or a bounded number, for good. */
-  #move(): void {
-    const random = this.#random;
-    const pointers = this.#having('value', 'memory');
-    if (pointers.length === 0) return this.#lookup();
-    const reg = random.of(pointers);
-    const held = this.#held[reg] as { kind: 'value'; size: number };
-    const by = random.of([0, 1, 2, 4, 8]);
-    if (by > held.size) return;
-    this.#emit(`r${reg} += ${by}`);
-    this.#held[reg] = held.kind === 'value' ? { kind: 'value', size: held.size - by } : by === 0 ? held : NONE;
-  }
-
-  #clobber(): void {
-    for (let reg = 1; reg <= 5; reg++) this.#held[reg] = NONE;
-  }
-
-  /** A map value, in r0 and kept in another register. */
-  #lookup(): void {
-    const random = this.#random;
+  protected update(): void {
+    const random = this.random;
     const [map, key, size] = random.of(VALUES);
-    const slot = key === 16 ? 2 : 1;
-    for (let part = 0; part < key / 8; part++) this.#emit(`*(u64 *)(r10 ${-8 * (slot - part)}) = 0`);
-    if (key === 4) this.#emit(`*(u32 *)(r10 -8) = ${random.chance(70) ? random.below(3) : random.odd()}`);
-    if (key === 4 && this.#slots.get(1)?.kind !== 'number') this.#slots.delete(1);
-    else for (let part = 0; part < Math.max(1, key / 8); part++) this.#slots.set(slot - part, NUMBER);
-    this.#emit('r2 = r10');
-    this.#emit(`r2 += ${-8 * slot}`);
-    this.#emit(`r1 = map[${map}]`);
-    this.#emit('call bpf_map_lookup_elem');
-    this.#clobber();
-    const keep = random.of([7, 8, 9]);
-    const held: Held = { kind: 'value', size };
-    if (this.#slips()) {
-      this.#emit(`r${keep} = r0`);
-      this.#held[0] = this.#held[keep] = held;
-      return;
-    }
-    if (random.chance(70)) {
-      const found = this.#label();
-      this.#emit(`if r0 != 0 goto ${found}`);
-      this.#leave();
-      this.#emit(`${found}:`);
-      if (random.chance(70)) {
-        this.#emit(`r${keep} = r0`);
-        this.#held[keep] = held;
+    const values = this.held.flatMap((held, reg) => (reg >= 6 && (held.kind === 'value' || held.kind === 'memory') && held.size >= size ? [reg] : []));
+    this.key(key);
+    if (random.chance(30)) {
+      this.emit(`r1 = map[${map}]`);
+      this.emit('call bpf_map_delete_elem');
+    } else {
+      if (values.length > 0 && random.chance(50)) this.emit(`r3 = r${random.of(values)}`);
+      else {
+        const slots = Math.ceil(size / 8) + (this.slips() ? 1 : 0);
+        for (let slot = 3; slot < 3 + Math.min(slots, 6); slot++) {
+          this.emit(`*(u64 *)(r10 ${-8 * slot}) = ${random.odd()}`);
+          this.slots.set(slot, NUMBER);
+        }
+        this.emit('r3 = r10');
+        this.emit(`r3 += ${-8 * (2 + Math.min(slots, 6))}`);
       }
-      this.#held[0] = held;
+      this.emit('r4 = 0');
+      this.emit(`r1 = map[${map}]`);
+      this.emit('call bpf_map_update_elem');
+    }
+    this.clobber();
+    this.held[0] = NUMBER;
+  }
+
+  protected dynptr(): void {
+    const random = this.random;
+    const values = this.held.flatMap((held, reg) => (held.kind === 'value' ? [reg] : []));
+    for (const slot of [9, 10]) this.slots.delete(slot);
+    if (values.length > 0 && random.chance(50)) {
+      const reg = random.of(values);
+      const { size } = this.held[reg] as { size: number };
+      this.emit(`r1 = r${reg}`);
+      this.emit(`r2 = ${this.slips() ? size + 1 : size}`);
+      this.emit('r3 = 0');
+      this.emit('r4 = r10');
+      this.emit('r4 += -80');
+      this.emit('call bpf_dynptr_from_mem');
+      this.clobber();
+    } else {
+      if (this.setting.program.type === 'syscall') return;
+      this.emit('r1 = map[ringbuf]');
+      this.emit('r2 = 24');
+      this.emit('r3 = 0');
+      this.emit('r4 = r10');
+      this.emit('r4 += -80');
+      this.emit('call bpf_ringbuf_reserve_dynptr');
+      this.clobber();
+      this.dynptrData();
+      this.emit('r1 = r10');
+      this.emit(`r1 += ${this.slips() ? -72 : -80}`);
+      this.emit('r2 = 0');
+      if (!this.slips()) this.emit(`call ${random.of(['bpf_ringbuf_submit_dynptr', 'bpf_ringbuf_discard_dynptr'])}`);
+      this.clobber();
+      this.held[0] = NONE;
       return;
     }
-    const none = this.#label();
-    this.#emit(`if r0 == 0 goto ${none}`);
-    this.#held[0] = held;
-    this.#block(none, () => this.#access());
-    this.#held[0] = NONE;
+    this.dynptrData();
+    this.held[0] = NONE;
+    this.emit('*(u64 *)(r10 -80) = 0');
   }
 
-  /** Statements until `label`; what they changed is forgotten after it. */
-  #block(label: string, first?: () => void): void {
-    const held = [...this.#held];
-    const slots = new Map(this.#slots);
-    this.#nesting++;
-    first?.();
-    for (let count = this.#random.below(3); count > 0; count--) this.#statement();
-    this.#nesting--;
-    this.#emit(`${label}:`);
-    this.#held = this.#held.map((now, reg) => (JSON.stringify(now) === JSON.stringify(held[reg]) ? now : now.kind === 'number' && held[reg]!.kind === 'number' ? NUMBER : NONE));
-    this.#slots = new Map([...this.#slots].filter(([slot, now]) => slots.get(slot)?.kind === now.kind));
+  protected dynptrData(): void {
+    const random = this.random;
+    const none = this.label();
+    const size = random.of([1, 4, 8, 16]);
+    this.emit('r1 = r10');
+    this.emit('r1 += -80');
+    this.emit(`r2 = ${random.of([0, 0, 4])}`);
+    this.emit(`r3 = ${size}`);
+    this.emit('call bpf_dynptr_data');
+    this.clobber();
+    this.emit(`if r0 == 0 goto ${none}`);
+    this.emit(`r3 = *(u8 *)(r0 +${random.below(this.slips() ? size + 2 : size)})`);
+    this.emit(`${none}:`);
   }
 
-  #branch(): void {
-    const random = this.#random;
-    if (this.#nesting > 3) return;
-    const reg = this.#anyNumber();
-    const numbers = this.#having('number');
-    const end = this.#label();
-    const width = random.of(['r', 'r', 'w']);
-    const right = random.chance(30) ? `${width}${random.of(numbers)}` : `${random.odd()}`;
-    this.#emit(`if ${width}${reg} ${random.of(CONDITIONS)} ${right} goto ${end}`);
-    this.#block(end);
+  protected mayGoto(): void {
+    if (this.random.chance(92)) return;
+    if (this.nesting > 1) return;
+    const again = this.label();
+    const out = this.label();
+    const reg = this.anyNumber();
+    this.emit(`${again}:`);
+    this.emit(`may_goto ${out}`);
+    this.emit(`r${reg} += ${this.random.below(4)}`);
+    if (this.random.chance(50)) this.emit(`r${reg} &= ${this.random.of([7, 63, 255])}`);
+    this.emit(`goto ${again}`);
+    this.emit(`${out}:`);
+    this.held[reg] = NUMBER;
+    for (let other = 0; other < 10; other++) if (this.held[other]!.kind === 'number') this.held[other] = NUMBER;
   }
 
-  #loop(): void {
-    const random = this.#random;
-    if (this.#nesting > 1) return;
-    const counter = random.of([7, 8, 9]);
-    const again = this.#label();
-    this.#emit(`r${counter} = 0`);
-    const held = [...this.#held];
-    const slots = new Map(this.#slots);
-    // What the body may use must hold on every turn: only what it cannot change.
-    this.#held = held.map((now, reg) => (reg === counter || reg < 6 ? NONE : now));
-    const kept = [...this.#held];
-    this.#slots = new Map();
-    this.#emit(`${again}:`);
-    this.#nesting += 2;
-    const body = this.#lines.length;
-    for (let count = 1 + random.below(2); count > 0; count--) this.#statement();
-    this.#nesting -= 2;
-    const touched = new RegExp(`^[rw]${counter} |^r${counter} =`);
-    if (this.#lines.slice(body).some((line) => touched.test(line)) && !this.#slips()) {
-      this.#lines.splice(body);
-      this.#held = kept;
-    }
-    this.#emit(`r${counter} += 1`);
-    this.#emit(`if r${counter} < ${1 + random.below(12)} goto ${again}`);
-    this.#held = this.#held.map((now, reg) => (JSON.stringify(now) === JSON.stringify(kept[reg]) ? now : NONE));
-    this.#held[counter] = NUMBER;
-    this.#slots = new Map([...slots].filter(([, now]) => now.kind === 'number'));
-    for (const [slot] of this.#slots) if (this.#lines.slice(body).some((line) => line.includes(`(r10 ${-8 * slot}`))) this.#slots.delete(slot);
+  protected checksum(): void {
+    const random = this.random;
+    if (!['sched_cls', 'xdp', 'lwt_xmit'].includes(this.setting.program.type)) return;
+    const pointers = this.having('value', 'packet', 'memory').filter((reg) => reg >= 6 || reg === 0);
+    const bounded = this.held.flatMap((held, reg) => (reg >= 6 && held.kind === 'number' && held.most !== undefined && held.most < 64 ? [reg] : []));
+    if (pointers.length === 0) return;
+    const from = random.of(pointers);
+    const held = this.held[from]! as { size?: number; proven?: number };
+    const room = held.size ?? held.proven ?? 0;
+    this.emit(`r1 = r${from}`);
+    if (bounded.length > 0 && random.chance(50)) this.emit(`r2 = r${random.of(bounded)}`);
+    else this.emit(`r2 = ${Math.max(0, room - random.below(4) + (this.slips() ? 4 : 0))}`);
+    this.emit('r3 = 0');
+    this.emit('r4 = 0');
+    this.emit('r5 = 0');
+    this.emit('call bpf_csum_diff');
+    this.clobber();
+    this.held[0] = NUMBER;
   }
 
-  /** Reads or writes through a pointer, at a constant or a variable place. */
-  #access(): void {
-    const random = this.#random;
-    const pointers = this.#having('value', 'packet', 'memory');
-    if (pointers.length === 0) return this.#arithmetic();
-    const base = random.of(pointers);
-    const held = this.#held[base]!;
-    const room = held.kind === 'packet' ? held.proven : held.kind === 'value' || held.kind === 'memory' ? held.size : 0;
-    const [type, size] = random.of(SIZES);
-    if (size > room && !this.#slips()) return;
-    const over = this.#slips() ? random.of([1, 2, 8, 1000]) : 0;
-    const bounded = this.#held.flatMap((now, reg) =>
-      (now.kind === 'number' && now.most !== undefined && now.most + size <= room + over ? [reg] : []));
-    let through = base;
-    let off = random.below(Math.max(1, room - size + 1));
-    if (bounded.length > 0 && random.chance(60) && held.kind !== 'packet') {
-      const index = random.of(bounded);
-      through = random.of([2, 3, 4, 5].filter((reg) => reg !== index));
-      this.#emit(`r${through} = r${base}`);
-      this.#emit(`r${through} += r${index}`);
-      const most = (this.#held[index] as { most: number }).most;
-      off = random.below(Math.max(1, room - size - most + 1));
-      this.#held[through] = NONE;
-    }
-    if (this.#slips()) off += random.of([-1, 1, 2, 8]);
-    const at = `(${type} *)(r${through} ${off >= 0 ? `+${off}` : off})`;
-    const writable = (held.kind !== 'packet' || this.#setting.packet?.write === true) && (room !== 16 || this.#slips());
-    if (random.chance(45) && writable) {
-      const numbers = this.#having('number');
-      this.#emit(numbers.length > 0 && random.chance(60) ? `*${at} = r${random.of(numbers)}` : `*${at} = ${random.odd()}`);
-      return;
-    }
-    const reg = this.#target();
-    this.#emit(`r${reg} = *${at}`);
-    this.#held[reg] = size === 1 ? { kind: 'number', most: 255 } : NUMBER;
+  protected innerMap(): void {
+    const none = this.label();
+    this.key(4);
+    this.emit('r1 = map[outer]');
+    this.emit('call bpf_map_lookup_elem');
+    if (!this.slips()) this.emit(`if r0 == 0 goto ${none}`);
+    this.emit('r1 = r0');
+    this.emit('r2 = r10');
+    this.emit('r2 += -8');
+    this.emit('call bpf_map_lookup_elem');
+    if (!this.slips()) this.emit(`if r0 == 0 goto ${none}`);
+    this.emit(`r3 = *(u64 *)(r0 +${this.slips() ? 1 : 0})`);
+    this.emit(`${none}:`);
+    this.clobber();
+    this.held[0] = NONE;
   }
 
-  #packet(): void {
-    const random = this.#random;
-    const { data, end, type } = this.#setting.packet!;
-    const [ctx] = this.#having('ctx').filter((reg) => reg >= 6);
+  /** A result that may be NULL, copied and spilled before it is checked by one of its names and used by another. */
+  protected keptNull(): void {
+    const random = this.random;
+    const [map, key, size] = random.of(VALUES);
+    this.key(key);
+    this.emit(`r1 = map[${map}]`);
+    this.emit('call bpf_map_lookup_elem');
+    this.clobber();
+    const copy = random.of([7, 8, 9]);
+    this.emit(`r${copy} = r0`);
+    this.emit('*(u64 *)(r10 -56) = r0');
+    this.slots.delete(7);
+    const none = this.label();
+    this.emit(`if r${random.of([0, copy])} ${random.chance(90) ? '==' : '!='} 0 goto ${none}`);
+    this.emit(random.of([`r3 = *(u8 *)(r0 +${size - 1})`, `r3 = *(u8 *)(r${copy} +0)`, 'r3 = *(u64 *)(r10 -56)\nr3 = *(u8 *)(r3 +0)']));
+    this.emit(`${none}:`);
+    this.held[0] = this.held[3] = this.held[copy] = NONE;
+  }
+
+  protected tailCall(): void {
+    const [ctx] = this.having('ctx').filter((reg) => reg >= 6);
+    if (ctx === undefined || this.random.chance(60)) return;
+    this.emit(`r1 = r${ctx}`);
+    this.emit('r2 = map[prog_array]');
+    this.emit(`r3 = ${this.random.below(6)}`);
+    this.emit('call bpf_tail_call');
+    this.clobber();
+    this.held[0] = NONE;
+    for (let reg = 6; reg < 10; reg++) if (this.held[reg]!.kind === 'packet') this.held[reg] = NONE;
+  }
+
+  protected socket(): void {
+    const [ctx] = this.having('ctx').filter((reg) => reg >= 6);
     if (ctx === undefined) return;
-    const start = random.of([7, 8, 9]);
-    const bytes = random.of([1, 4, 8, 14, 20, 34, 64]);
-    this.#emit(`r${start} = *(${type} *)(r${ctx} +${data})`);
-    this.#emit(`r3 = *(${type} *)(r${ctx} +${end})`);
-    this.#emit(`r2 = r${start}`);
-    this.#emit(`r2 += ${bytes}`);
-    const ok = this.#label();
-    this.#held[2] = this.#held[3] = NONE;
-    if (this.#slips()) {
-      this.#held[start] = { kind: 'packet', proven: bytes };
-      return;
+    const none = this.label();
+    const keep = this.random.of([7, 8, 9].filter((reg) => reg !== ctx));
+    this.key(16);
+    this.emit(`r1 = r${ctx}`);
+    this.emit('r3 = 12');
+    this.emit('r4 = -1');
+    this.emit('r5 = 0');
+    this.emit(`call ${this.random.of(['bpf_sk_lookup_tcp', 'bpf_sk_lookup_udp', 'bpf_skc_lookup_tcp'])}`);
+    this.clobber();
+    this.emit(`r${keep} = r0`);
+    if (!this.slips()) this.emit(`if r${this.random.of([0, keep])} == 0 goto ${none}`);
+    if (this.random.chance(50)) this.emit(`r3 = *(u32 *)(r${keep} +${this.random.of([4, 8, 4])})`);
+    this.emit(`r1 = r${keep}`);
+    if (!this.slips()) this.emit('call bpf_sk_release');
+    this.emit(`${none}:`);
+    this.clobber();
+    this.held[0] = this.held[keep] = NONE;
+  }
+
+  protected absolute(): void {
+    if (this.held[6]!.kind !== 'ctx' && !this.slips()) return;
+    const reg = this.anyNumber();
+    this.emit(this.random.chance(60) ? `r0 = *(u8 *)skb[${this.random.below(40)}]` : `r0 = *(u16 *)skb[r${reg} + 2]`);
+    this.clobber();
+    this.held[0] = NUMBER;
+  }
+
+  /** A packet pointer moved by a number, and checked again. */
+  protected packetMove(): void {
+    const random = this.random;
+    const starts = this.having('packet').filter((reg) => reg >= 6);
+    const [ctx] = this.having('ctx').filter((reg) => reg >= 6);
+    const bounded = this.held.flatMap((held, reg) => (held.kind === 'number' && held.most !== undefined ? [reg] : []));
+    if (starts.length === 0 || ctx === undefined || bounded.length === 0) return;
+    const start = random.of(starts);
+    const { end, type } = this.setting.packet!;
+    const bytes = random.of([1, 2, 4, 8]);
+    this.emit(`r${start} += r${random.of(bounded)}`);
+    this.emit(`r4 = *(${type} *)(r${ctx} +${end})`);
+    this.emit(`r5 = r${start}`);
+    this.emit(`r5 += ${bytes}`);
+    this.held[4] = this.held[5] = NONE;
+    const inside = this.label();
+    this.emit(`if r5 <= r4 goto ${inside}`);
+    this.leave();
+    this.emit(`${inside}:`);
+    this.held[start] = { kind: 'packet', proven: bytes };
+  }
+
+  /** A function that is given a pointer into this frame or a map value, and a number. */
+  protected pointerFunction(): void {
+    const random = this.random;
+    if (this.functions.length >= 3) return;
+    const name = `p${this.functions.length}_${this.labels++}`;
+    const values = this.held.flatMap((held, reg) => (held.kind === 'value' || held.kind === 'memory' ? [reg] : []));
+    const byValue = values.length > 0 && random.chance(50);
+    const size = byValue ? (this.held[random.of(values)] as { size: number }).size : 16;
+    const source = values.find((reg) => byValue && (this.held[reg] as { size: number }).size === size);
+    const off = random.below(Math.max(1, size - 7)) & ~(byValue ? 0 : 7);
+    const writes = random.chance(50);
+    const body = writes ? `*(u64 *)(r1 +${off}) = r2` : `r0 = *(u64 *)(r1 +${this.slips() ? off + 8 : off})`;
+    const spread = random.chance(30) ? 'r2 &= 3\nr1 += r2\nr0 = *(u8 *)(r1 +0)\n' : '';
+    if (size < 8) return;
+    this.functions.push([
+      this.described ? `.func ${name} long long` : `${name}:`, body, ...spread.split('\n').filter(Boolean), `r0 = ${random.odd()}`, 'exit',
+    ]);
+    if (byValue && source !== undefined) this.emit(`r1 = r${source}`);
+    else {
+      this.key(16);
+      this.emit('r1 = r10');
+      this.emit('r1 += -16');
     }
-    if (random.chance(60)) {
-      this.#emit(`if r2 ${random.of(['<=', '<='])} r3 goto ${ok}`);
-      this.#leave();
-      this.#emit(`${ok}:`);
-      this.#held[start] = { kind: 'packet', proven: bytes };
-      return;
+    this.emit(`r2 = ${random.odd()}`);
+    this.emit(`call @${name}`);
+    this.clobber();
+    this.held[0] = NUMBER;
+  }
+
+  /** bpf_loop or bpf_for_each_map_elem over a function of their own. */
+  protected callback(): void {
+    const random = this.random;
+    const name = `c${this.functions.length}_${this.labels++}`;
+    const inner = this.fresh() as CallingWriter;
+    inner.inner = true;
+    inner.labels = this.labels + 1000;
+    const each = random.chance(40);
+    const [map, key, size] = random.of(VALUES.filter(([, bytes]) => bytes === 4));
+    inner.emit(`.func ${name} long long`);
+    if (each) {
+      inner.held[3] = { kind: 'value', size };
+      if (random.chance(30)) inner.emit(`r5 = *(u32 *)(r2 +${this.slips() ? key : 0})`);
+    } else inner.held[1] = NUMBER;
+    const counts = random.chance(50);
+    if (counts && !each) inner.emit('r5 = *(u64 *)(r2 +0)\nr5 += 1\n*(u64 *)(r2 +0) = r5');
+    for (let count = 1 + random.below(3); count > 0; count--) inner.statement();
+    inner.emit(`r0 = ${this.slips() ? random.odd() : random.of([0, 0, 1])}`);
+    inner.emit('exit');
+    this.labels = inner.labels + 1;
+    this.functions.push(inner.lines);
+    this.key(8);
+    this.emit('r3 = r2');
+    this.emit(each ? `r1 = map[${map}]` : `r1 = ${random.of([1, 3, 10, 100, 1 << 20])}`);
+    this.emit(`r2 = subprog[@${name}]`);
+    if (each && random.chance(50)) this.emit('r3 = 0');
+    this.emit('r4 = 0');
+    this.emit(`call ${each ? 'bpf_for_each_map_elem' : 'bpf_loop'}`);
+    this.clobber();
+    this.held[0] = NUMBER;
+    if (counts && !each) {
+      this.emit('r7 = *(u64 *)(r10 -8)');
+      this.held[7] = NUMBER;
     }
-    this.#emit(`if r2 ${random.of(['>', '>='])} r3 goto ${ok}`);
-    this.#held[start] = { kind: 'packet', proven: bytes };
-    this.#block(ok, () => this.#access());
-    this.#held[start] = NONE;
-  }
-
-  #call(): void {
-    const random = this.#random;
-    this.#emit(`call ${random.of(['bpf_get_prandom_u32', 'bpf_ktime_get_ns', 'bpf_get_smp_processor_id'])}`);
-    this.#clobber();
-    this.#held[0] = NUMBER;
-  }
-
-  #loadBytes(): void {
-    const random = this.#random;
-    const [ctx] = this.#having('ctx').filter((reg) => reg >= 6);
-    if (ctx === undefined) return;
-    const slot = this.#slot();
-    const size = random.of([1, 4, 8 * slot, 8]);
-    const bounded = this.#held.flatMap((now, reg) => (reg >= 6 && now.kind === 'number' && now.most !== undefined && now.most + 1 <= 8 * slot ? [reg] : []));
-    if (bounded.length > 0 && random.chance(50)) {
-      this.#emit(`r4 = r${random.of(bounded)}`);
-      if (!this.#slips()) this.#emit('r4 += 1');
-    } else this.#emit(`r4 = ${this.#slips() ? size + 1 : Math.min(size, 8 * slot)}`);
-    this.#emit(`r1 = r${ctx}`);
-    this.#emit(`r2 = ${random.below(20)}`);
-    this.#emit('r3 = r10');
-    this.#emit(`r3 += ${-8 * slot}`);
-    this.#emit(`call ${this.#setting.loadBytes}`);
-    this.#clobber();
-    this.#held[0] = NUMBER;
-    for (const [at, held] of this.#slots) if (at <= slot && held.kind !== 'number') this.#slots.delete(at);
-  }
-
-  #ringbuf(): void {
-    const random = this.#random;
-    const size = random.of([8, 16, 24]);
-    const keep = random.of([7, 8, 9]);
-    const none = this.#label();
-    this.#emit('r1 = map[ringbuf]');
-    this.#emit(`r2 = ${size}`);
-    this.#emit('r3 = 0');
-    this.#emit('call bpf_ringbuf_reserve');
-    this.#clobber();
-    this.#emit(`r${keep} = r0`);
-    this.#emit(`if r0 == 0 goto ${none}`);
-    this.#held[0] = this.#held[keep] = { kind: 'memory', size };
-    this.#access();
-    this.#emit(`r1 = r${this.#held[keep]!.kind === 'memory' ? keep : 0}`);
-    this.#emit('r2 = 0');
-    if (!this.#slips()) this.#emit(`call ${random.of(['bpf_ringbuf_submit', 'bpf_ringbuf_discard'])}`);
-    this.#emit(`${none}:`);
-    this.#clobber();
-    this.#held[0] = this.#held[keep] = NONE;
-  }
-
-  #lock(): void {
-    this.#emit('*(u32 *)(r10 -8) = 0');
-    if (this.#slots.get(1)?.kind !== 'number') this.#slots.delete(1);
-    this.#emit('r2 = r10');
-    this.#emit('r2 += -8');
-    this.#emit('r1 = map[lock]');
-    this.#emit('call bpf_map_lookup_elem');
-    const none = this.#label();
-    this.#emit(`if r0 == 0 goto ${none}`);
-    this.#emit('r9 = r0');
-    this.#emit('r1 = r0');
-    this.#emit(`r1 += ${this.#slips() ? 8 : 4}`);
-    this.#emit('call bpf_spin_lock');
-    this.#emit('r3 = *(u32 *)(r9 +0)');
-    this.#emit('r3 += 1');
-    this.#emit('*(u32 *)(r9 +8) = r3');
-    if (this.#slips()) this.#emit('call bpf_get_prandom_u32');
-    this.#emit('r1 = r9');
-    this.#emit('r1 += 4');
-    if (!this.#slips()) this.#emit('call bpf_spin_unlock');
-    this.#emit(`${none}:`);
-    this.#clobber();
-    this.#held[0] = this.#held[9] = NONE;
-  }
-
-  /** A function of numbers, and a call of it. */
-  #function(): void {
-    const random = this.#random;
-    const name = `f${this.#functions.length}_${this.#labels++}`;
-    const inner = new Writer(random, this.#setting, this.#slip);
-    inner.#inner = true;
-    inner.#labels = this.#labels + 1000;
-    inner.#held[1] = NUMBER;
-    inner.#held[2] = NUMBER;
-    inner.#emit(`${name}:`);
-    for (let count = 1 + random.below(4); count > 0; count--) inner.#statement();
-    if (!this.#slips()) inner.#emit(`r0 = ${random.odd()}`);
-    inner.#emit('exit');
-    this.#labels = inner.#labels + 1;
-    this.#functions.push(inner.#lines);
-    const first = this.#anyNumber();
-    this.#emit(`r1 = r${first}`);
-    this.#emit(`r2 = ${random.odd()}`);
-    this.#emit(`call @${name}`);
-    this.#clobber();
-    this.#held[0] = NUMBER;
-  }
-
-  /** One instruction that keeps no rule. */
-  #mischief(): void {
-    const random = this.#random;
-    const set = this.#having('number', 'ctx', 'packet', 'value', 'memory');
-    const reg = (random.chance(90) ? random.of(set) : undefined) ?? random.below(10);
-    const other = random.chance(90) ? random.of([...set, 10]) : random.below(11);
-    const [type] = random.of(SIZES);
-    this.#emit(random.of([
-      `r${reg} = r${other}`, `r${reg} += r${other}`, `r${reg} -= r${other}`, `w${reg} = w${other}`, `r${reg} += ${random.odd()}`,
-      `r${reg} = *(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)})`,
-      `*(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)}) = r${reg}`,
-      `*(${type} *)(r${other} -${random.below(16)}) = 1`, `r${reg} = map[array]`, `call bpf_get_prandom_u32`, `r${reg} &= r${other}`,
-      `r${reg} = -r${reg}`, `if r${reg} > r${other} goto pc+0`,
-    ]));
-    this.#held[reg] = NONE;
   }
 }
 
@@ -626,7 +322,9 @@ class Writer {
 export function randomProgram(seed: number): Program {
   const random = new Random(seed);
   const setting = random.of(SETTINGS);
-  const slip = random.of([0, 40, 80, 150, 250]);
+  const slip = random.of([0, 20, 50, 100, 150]);
   const license = random.chance(95) ? {} : { license: 'MIT' };
-  return { ...setting.program, ...license, text: new Writer(random, setting, slip).write() };
+  const writer = new CallingWriter(random, setting, slip);
+  writer.described = random.chance(50);
+  return { ...setting.program, ...license, text: writer.write() };
 }
