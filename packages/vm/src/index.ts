@@ -3,6 +3,7 @@
 export type { CallTarget, Fixups, HelperType, KnownMap, ReturnHigh, Subprogram, VmHelper, VmIntrinsic, VmProgram } from './program.ts';
 export { Arena } from './arena.ts';
 export type { ArenaOptions } from './arena.ts';
+export { CELL } from './cells.ts';
 export { FunctionTable } from './slots.ts';
 export { MAP_HEADER, MAP_HEADER_SIZE } from './map-header.ts';
 export type { MapHeaderField } from './map-header.ts';
