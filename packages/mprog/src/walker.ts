@@ -1,6 +1,6 @@
 /** Runs the walk over a hook's active array from JavaScript: pins it, and counts nesting. */
 
-import type { VmRuntime } from '@libbpf-ts/vm';
+import { CELL, VmTrap, type VmRuntime } from '@libbpf-ts/vm';
 
 import { MAX_NESTED_WALKS, type ArrayPool, type ProgArrays } from './arrays.ts';
 import { walkModule, type WalkRule } from './walk-module.ts';
@@ -43,8 +43,11 @@ export class Walker {
   run(arrays: ProgArrays, ctx: number): number {
     const walk = (this.#walk ??= this.#runtime.functions.get(this.#slots.walk) as Walk);
     const array = this.#enter(arrays);
+    const { stackPointer, tailCalls } = this;
     try {
       return walk(ctx, array);
+    } catch (error) {
+      throw this.#stopped(error, stackPointer, tailCalls);
     } finally {
       this.#pool.unpin(array);
     }
@@ -54,11 +57,30 @@ export class Walker {
   trace(arrays: ProgArrays, ctx: number, ring: number): number {
     const trace = (this.#trace ??= this.#runtime.functions.get(this.#slots.trace) as Trace);
     const array = this.#enter(arrays);
+    const { stackPointer, tailCalls } = this;
     try {
       return trace(ctx, array, ring);
+    } catch (error) {
+      throw this.#stopped(error, stackPointer, tailCalls);
     } finally {
       this.#pool.unpin(array);
     }
+  }
+
+  private get stackPointer(): number {
+    return this.#runtime.arena.i32[(this.#runtime.block + CELL.stackPointer) >> 2]!;
+  }
+  private get tailCalls(): number {
+    return this.#runtime.arena.i32[(this.#runtime.block + CELL.tailCalls) >> 2]!;
+  }
+
+  /** A program stopped before its exit: the runtime is as before the walk, and the engine's own error has a name. */
+  #stopped(error: unknown, stackPointer: number, tailCalls: number): unknown {
+    const { arena, block } = this.#runtime;
+    arena.i32[(block + CELL.stackPointer) >> 2] = stackPointer;
+    arena.i32[(block + CELL.tailCalls) >> 2] = tailCalls;
+    arena.i32[(block + CELL.trapReason) >> 2] = 0;
+    return error instanceof WebAssembly.RuntimeError ? new VmTrap('access', 'a program of the hook', {}, { cause: error }) : error;
   }
 
   #enter(arrays: ProgArrays): number {

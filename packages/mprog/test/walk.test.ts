@@ -1,4 +1,4 @@
-import { Arena, VmRuntime } from '@libbpf-ts/vm';
+import { Arena, CELL, VmRuntime } from '@libbpf-ts/vm';
 import { expect, test } from 'vitest';
 
 import { ArrayPool, ProgArrays } from '../src/arrays.ts';
@@ -115,6 +115,20 @@ test('changes at every depth of nesting always find an array, and none is lost',
   expect(pool.depth).toBe(0);
   arrays[0]!.free();
   expect(runtime.arena.used).toBe(used);
+});
+
+test('a walk that stops in the middle leaves the runtime as it was', () => {
+  const { walker, pool, fast, runtime } = world([
+    () => {
+      runtime.arena.u32[(runtime.block + CELL.stackPointer) >> 2]! -= 512;
+      throw new Error('a helper that is missing');
+    },
+  ]);
+  const arrays = new ProgArrays(pool, 1);
+  arrays.publish(fast);
+  expect(() => walker.run(arrays, 0)).toThrow('a helper that is missing');
+  expect(runtime.arena.u32[(runtime.block + CELL.stackPointer) >> 2]).toBe(runtime.stackEnd);
+  expect(pool.depth).toBe(0);
 });
 
 test('a publish allocates nothing', () => {
