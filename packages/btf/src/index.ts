@@ -25,7 +25,7 @@ export {
   BTF_MAX_NAME_OFFSET, BTF_MAX_TYPE, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_GLOBAL_EXTERN, BTF_VAR_STATIC, BTF_VERSION,
 } from './types.ts';
 export type {
-  BtfArray, BtfDatasec, BtfDeclTag, BtfEnum, BtfEnumValue, BtfFloat, BtfFunc, BtfFuncProto, BtfFwd, BtfInt, BtfKind, BtfMember,
+  BtfArray, BtfCommon, BtfDatasec, BtfDeclTag, BtfEnum, BtfEnumValue, BtfFloat, BtfFunc, BtfFuncProto, BtfFwd, BtfInt, BtfKind, BtfMember,
   BtfModifier, BtfParam, BtfPtr, BtfStruct, BtfType, BtfVar, BtfVarSecinfo, BtfVoid,
 } from './types.ts';
 export { cStringOf, decodeValue, encodeValue, readBits, readInteger } from './value.ts';

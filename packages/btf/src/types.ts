@@ -24,7 +24,8 @@ export const BTF_VAR_STATIC = 0;
 export const BTF_VAR_GLOBAL_ALLOCATED = 1;
 export const BTF_VAR_GLOBAL_EXTERN = 2;
 
-interface Common<K extends BtfKind> {
+/** What every type has. */
+export interface BtfCommon<K extends BtfKind> {
   readonly kind: K;
   /** Id of the type; ids of split BTF go on after those of its base. */
   readonly id: number;
@@ -32,8 +33,8 @@ interface Common<K extends BtfKind> {
   readonly name: string;
 }
 
-export type BtfVoid = Common<'VOID'>;
-export interface BtfInt extends Common<'INT'> {
+export type BtfVoid = BtfCommon<'VOID'>;
+export interface BtfInt extends BtfCommon<'INT'> {
   /** Bytes. */
   readonly size: number;
   /** BTF_INT_SIGNED | BTF_INT_CHAR | BTF_INT_BOOL. */
@@ -42,10 +43,10 @@ export interface BtfInt extends Common<'INT'> {
   readonly bit_offset: number;
   readonly bits: number;
 }
-export interface BtfPtr extends Common<'PTR'> {
+export interface BtfPtr extends BtfCommon<'PTR'> {
   readonly type: number;
 }
-export interface BtfArray extends Common<'ARRAY'> {
+export interface BtfArray extends BtfCommon<'ARRAY'> {
   readonly type: number;
   readonly index_type: number;
   readonly nelems: number;
@@ -58,7 +59,7 @@ export interface BtfMember {
   /** Bits; 0 where the member is no bit field (or is one in the old form, by its INT's own bit count). */
   readonly bitfield_size: number;
 }
-export interface BtfStruct extends Common<'STRUCT' | 'UNION'> {
+export interface BtfStruct extends BtfCommon<'STRUCT' | 'UNION'> {
   readonly size: number;
   readonly members: readonly BtfMember[];
 }
@@ -66,18 +67,18 @@ export interface BtfEnumValue {
   readonly name: string;
   readonly value: bigint;
 }
-export interface BtfEnum extends Common<'ENUM' | 'ENUM64'> {
+export interface BtfEnum extends BtfCommon<'ENUM' | 'ENUM64'> {
   readonly size: number;
   readonly signed: boolean;
   readonly values: readonly BtfEnumValue[];
 }
-export interface BtfFwd extends Common<'FWD'> {
+export interface BtfFwd extends BtfCommon<'FWD'> {
   readonly union: boolean;
 }
-export interface BtfModifier extends Common<'TYPEDEF' | 'VOLATILE' | 'CONST' | 'RESTRICT' | 'TYPE_TAG'> {
+export interface BtfModifier extends BtfCommon<'TYPEDEF' | 'VOLATILE' | 'CONST' | 'RESTRICT' | 'TYPE_TAG'> {
   readonly type: number;
 }
-export interface BtfFunc extends Common<'FUNC'> {
+export interface BtfFunc extends BtfCommon<'FUNC'> {
   /** Id of the FUNC_PROTO. */
   readonly type: number;
   /** BTF_FUNC_STATIC, BTF_FUNC_GLOBAL or BTF_FUNC_EXTERN. */
@@ -88,12 +89,12 @@ export interface BtfParam {
   /** 0 with an empty name as the last parameter means `...`. */
   readonly type: number;
 }
-export interface BtfFuncProto extends Common<'FUNC_PROTO'> {
+export interface BtfFuncProto extends BtfCommon<'FUNC_PROTO'> {
   /** Return type. */
   readonly type: number;
   readonly params: readonly BtfParam[];
 }
-export interface BtfVar extends Common<'VAR'> {
+export interface BtfVar extends BtfCommon<'VAR'> {
   readonly type: number;
   /** BTF_VAR_STATIC, BTF_VAR_GLOBAL_ALLOCATED or BTF_VAR_GLOBAL_EXTERN. */
   readonly linkage: number;
@@ -104,14 +105,14 @@ export interface BtfVarSecinfo {
   readonly offset: number;
   readonly size: number;
 }
-export interface BtfDatasec extends Common<'DATASEC'> {
+export interface BtfDatasec extends BtfCommon<'DATASEC'> {
   readonly size: number;
   readonly vars: readonly BtfVarSecinfo[];
 }
-export interface BtfFloat extends Common<'FLOAT'> {
+export interface BtfFloat extends BtfCommon<'FLOAT'> {
   readonly size: number;
 }
-export interface BtfDeclTag extends Common<'DECL_TAG'> {
+export interface BtfDeclTag extends BtfCommon<'DECL_TAG'> {
   readonly type: number;
   /** Index of the member or parameter; -1 for the type itself. */
   readonly component_idx: number;

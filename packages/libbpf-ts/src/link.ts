@@ -5,6 +5,7 @@ import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC } from '@libbpf-ts/isa';
 import type { Relocated } from './core-apply.ts';
 import { LoaderError } from './errors.ts';
+import { ByPlace } from './sorted.ts';
 import type { ObjectSpec, ProgramRelocation, ProgramSpec } from './spec.ts';
 
 export interface LinkedProgram {
@@ -19,13 +20,28 @@ export interface LinkedProgram {
   readonly lineInfo: readonly LineInfo[];
 }
 
+/** Function and line info of an object by place; made once for all its programs. */
+export interface InfoIndex {
+  readonly functions: ByPlace<FuncInfo>;
+  readonly lines: ByPlace<LineInfo>;
+}
+
+export function indexInfo(spec: ObjectSpec): InfoIndex {
+  const functions = new ByPlace<FuncInfo>();
+  const lines = new ByPlace<LineInfo>();
+  spec.btfExt?.funcInfo.forEach(({ section, records }) => records.forEach((record) => functions.add(section, record.insn_off, record)));
+  spec.btfExt?.lineInfo.forEach(({ section, records }) => records.forEach((record) => lines.add(section, record.insn_off, record)));
+  return { functions: functions.sort(), lines: lines.sort() };
+}
+
 /** `relocate` gives each function its CO-RE relocations. Mirrors `bpf_object__reloc_code`: depth first, each function once. */
-export function linkProgram(spec: ObjectSpec, program: ProgramSpec, relocate: (program: ProgramSpec) => Relocated): LinkedProgram {
-  return new Linker(spec, program, relocate).link();
+export function linkProgram(spec: ObjectSpec, info: InfoIndex, program: ProgramSpec, relocate: (program: ProgramSpec) => Relocated): LinkedProgram {
+  return new Linker(spec, info, program, relocate).link();
 }
 
 class Linker {
   readonly #spec: ObjectSpec;
+  readonly #info: InfoIndex;
   readonly #main: ProgramSpec;
   readonly #relocate: (program: ProgramSpec) => Relocated;
   readonly #starts = new Map<ProgramSpec, number>();
@@ -33,8 +49,9 @@ class Linker {
   readonly #relocations: (ProgramRelocation & { readonly from: string })[] = [];
   readonly #poisoned = new Map<number, string>();
 
-  constructor(spec: ObjectSpec, main: ProgramSpec, relocate: (program: ProgramSpec) => Relocated) {
+  constructor(spec: ObjectSpec, info: InfoIndex, main: ProgramSpec, relocate: (program: ProgramSpec) => Relocated) {
     this.#spec = spec;
+    this.#info = info;
     this.#main = main;
     this.#relocate = relocate;
   }
@@ -98,8 +115,8 @@ class Linker {
   /** Function info counts only if each function of the program has it, the main one at its start. */
   #funcInfo(): FuncInfo[] {
     const own = [...this.#starts].map(([program, start]) => {
-      const records = this.#spec.btfExt?.funcInfo.filter(({ section }) => section === program.section).flatMap(({ records: all }) => all) ?? [];
-      const found = records.find(({ insn_off }) => insn_off === program.sectionInsn * 8);
+      const at = program.sectionInsn * 8;
+      const found = this.#info.functions.between(program.section, at, at + 1)[0];
       return found && { insn_off: start, type_id: found.type_id };
     });
     return own.every((record) => record !== undefined) ? own : [];
@@ -108,10 +125,8 @@ class Linker {
   #lineInfo(): LineInfo[] {
     return [...this.#starts].flatMap(([program, start]) => {
       const first = program.sectionInsn;
-      return (this.#spec.btfExt?.lineInfo ?? [])
-        .filter(({ section }) => section === program.section)
-        .flatMap(({ records }) => records)
-        .filter(({ insn_off }) => insn_off % 8 === 0 && insn_off / 8 >= first && insn_off / 8 < first + program.insns.length)
+      return this.#info.lines.between(program.section, first * 8, (first + program.insns.length) * 8)
+        .filter(({ insn_off }) => insn_off % 8 === 0)
         .map((record) => ({ ...record, insn_off: record.insn_off / 8 - first + start }));
     });
   }

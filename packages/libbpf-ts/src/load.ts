@@ -7,7 +7,7 @@ import { createMap } from './create-map.ts';
 import { LoaderError, type BpfError } from './errors.ts';
 import { fetchBtf, fetchKernelBtf } from './kernel-btf.ts';
 import { kconfigBytes, type KconfigOptions } from './kconfig.ts';
-import { linkProgram, type LinkedProgram } from './link.ts';
+import { indexInfo, linkProgram, type InfoIndex, type LinkedProgram } from './link.ts';
 import { BpfMap } from './map.ts';
 import { loadProgram, Program } from './program.ts';
 import { findAttachType, resolveProgram } from './resolve.ts';
@@ -49,6 +49,7 @@ export class Loading implements Disposable {
   readonly spec: ObjectSpec;
   readonly #options: LoadOptions;
   readonly #core: CoreApplier;
+  readonly #info: InfoIndex;
   readonly #maps = new Map<string, BpfMap>();
   readonly #borrowed = new Set<BpfMap>();
   readonly #programs = new Map<ProgramSpec, Program>();
@@ -63,6 +64,7 @@ export class Loading implements Disposable {
     this.sys = sys;
     this.spec = spec;
     this.#options = options;
+    this.#info = indexInfo(spec);
     this.#core = new CoreApplier(spec, () => this.kernelBtf());
   }
 
@@ -98,7 +100,7 @@ export class Loading implements Disposable {
   program(program: ProgramSpec): Program {
     const known = this.#programs.get(program);
     if (known) return known;
-    const linked = linkProgram(this.spec, this.#typed(program), (part) => this.#core.apply(part));
+    const linked = linkProgram(this.spec, this.#info, this.#typed(program), (part) => this.#core.apply(part));
     const insns = resolveProgram(this.spec, linked, {
       mapFd: (name) => this.map(name).fd, kernelBtf: () => this.kernelBtf(), symbolAddress: (name) => this.#options.symbols?.(name),
     });
@@ -114,7 +116,7 @@ export class Loading implements Disposable {
 
   /** The program as it would be given to the kernel, without loading it (its maps are created, since it holds their descriptors). */
   prepare(program: ProgramSpec): LinkedProgram {
-    const linked = linkProgram(this.spec, this.#typed(program), (part) => this.#core.apply(part));
+    const linked = linkProgram(this.spec, this.#info, this.#typed(program), (part) => this.#core.apply(part));
     const insns = resolveProgram(this.spec, linked, {
       mapFd: (name) => this.map(name).fd, kernelBtf: () => this.kernelBtf(), symbolAddress: (name) => this.#options.symbols?.(name),
     });
@@ -123,7 +125,7 @@ export class Loading implements Disposable {
 
   /** Instructions of a program with the functions that it calls. */
   linkedLength(program: ProgramSpec): number {
-    return linkProgram(this.spec, program, (part) => ({ program: part, insns: [...part.insns], poisoned: new Map() })).insns.length;
+    return linkProgram(this.spec, this.#info, program, (part) => ({ program: part, insns: [...part.insns], poisoned: new Map() })).insns.length;
   }
 
   /** Closes links, programs and maps, in this order. Maps that were given stay open. */

@@ -151,8 +151,10 @@ function loadAttr(spec: ObjectSpec, linked: LinkedProgram, insns: readonly BpfIn
 
 /** `struct bpf_func_info[]` and `struct bpf_line_info[]`. */
 function records(linked: LinkedProgram): BpfAttr<5> {
-  const func = Uint32Array.from(linked.funcInfo.flatMap(({ insn_off, type_id }) => [insn_off, type_id]));
-  const line = Uint32Array.from(linked.lineInfo.flatMap((info) => [info.insn_off, info.file_name_off, info.line_off, info.line_col]));
+  const func = new Uint32Array(linked.funcInfo.length * 2);
+  linked.funcInfo.forEach(({ insn_off, type_id }, i) => func.set([insn_off, type_id], i * 2));
+  const line = new Uint32Array(linked.lineInfo.length * 4);
+  linked.lineInfo.forEach((info, i) => line.set([info.insn_off, info.file_name_off, info.line_off, info.line_col], i * 4));
   return {
     func_info: func, func_info_rec_size: 8, func_info_cnt: linked.funcInfo.length,
     ...(line.length > 0 ? { line_info: line, line_info_rec_size: 16, line_info_cnt: linked.lineInfo.length } : {}),

@@ -5,6 +5,7 @@ import {
 } from '@libbpf-ts/elf';
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, type BpfInsn } from '@libbpf-ts/isa';
 import { isCode, type Parts } from './parse.ts';
+import { ByPlace } from './sorted.ts';
 import type { Fault, MapSpec, ProgramRelocation, ProgramSpec, RelocationTarget } from './spec.ts';
 
 const CALL = 0x85;
@@ -12,7 +13,10 @@ const LD_IMM64 = 0x18;
 
 /** The functions with their relocations, and with `subprogram` set for those that are only called. */
 export function attachRelocations(parts: Parts, functions: readonly ProgramSpec[], maps: readonly MapSpec[]): ProgramSpec[] {
-  const related = functions.map((program) => relate(parts, program, maps));
+  const entries = new ByPlace<ElfRelocation>();
+  parts.elf.relocations.forEach((table) => table.entries.forEach((entry) => entries.add(table.target, entry.offset, entry)));
+  entries.sort();
+  const related = functions.map((program) => relate(parts, program, maps, entries));
   return related.map((program) => ({ ...program, subprogram: isSubprogram(program, related) }));
 }
 
@@ -29,13 +33,11 @@ const isCalled = (program: ProgramSpec, all: readonly ProgramSpec[]): boolean =>
   all.some((other) => other !== program && other.relocations.some(({ target }) =>
     (target.kind === 'call' || target.kind === 'function') && target.section === program.sectionIndex && target.index === program.sectionInsn));
 
-function relate(parts: Parts, program: ProgramSpec, maps: readonly MapSpec[]): ProgramSpec {
-  const entries = parts.elf.relocations.filter((section) => section.target === program.sectionIndex).flatMap((section) => section.entries);
+function relate(parts: Parts, program: ProgramSpec, maps: readonly MapSpec[], entries: ByPlace<ElfRelocation>): ProgramSpec {
   const start = program.sectionInsn * 8;
   const relocations: ProgramRelocation[] = [];
   let fault = program.fault;
-  for (const entry of entries) {
-    if (entry.offset < start || entry.offset >= start + program.insns.length * 8) continue;
+  for (const entry of entries.between(program.sectionIndex, start, start + program.insns.length * 8)) {
     const insn = (entry.offset - start) >> 3;
     const result = targetOf(parts, program, insn, entry, maps);
     if ('code' in result) fault ??= { ...result, insn };
@@ -93,10 +95,12 @@ function dataTarget(parts: Parts, symbol: ElfSymbol, insn: BpfInsn, entry: ElfRe
 /** Calls and pointers inside one section, which compilers resolve without a relocation. */
 function localCalls(program: ProgramSpec, relocations: readonly ProgramRelocation[]): ProgramRelocation[] {
   const done = new Set(relocations.map(({ insn }) => insn));
-  return program.insns.flatMap((insn, index) => {
-    if (done.has(index)) return [];
-    const kind = insn.code === CALL && insn.src_reg === BPF_PSEUDO_CALL ? 'call' as const
-      : insn.code === LD_IMM64 && insn.src_reg === BPF_PSEUDO_FUNC ? 'function' as const : undefined;
-    return kind ? [{ insn: index, target: { kind, section: program.sectionIndex, index: program.sectionInsn + index + insn.imm + 1 } }] : [];
+  const found: ProgramRelocation[] = [];
+  program.insns.forEach((insn, index) => {
+    if (insn.code !== CALL && insn.code !== LD_IMM64) return;
+    const isCall = insn.code === CALL && insn.src_reg === BPF_PSEUDO_CALL;
+    if (done.has(index) || !(isCall || (insn.code === LD_IMM64 && insn.src_reg === BPF_PSEUDO_FUNC))) return;
+    found.push({ insn: index, target: { kind: isCall ? 'call' : 'function', section: program.sectionIndex, index: program.sectionInsn + index + insn.imm + 1 } });
   });
+  return found;
 }

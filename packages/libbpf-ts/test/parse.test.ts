@@ -6,7 +6,7 @@ import { isLoaderError, Loading, parseObject, programTypeName, sectionKind } fro
 import { FakeKernel } from './fake-kernel.ts';
 import { asRela, objectBytes } from './objects.ts';
 
-const RUNS = process.env['LIBBPF_TS_LONG'] ? 10_000 : 1_000;
+const RUNS = process.env['LIBBPF_TS_LONG'] ? 2_000 : 250;
 
 describe('maps.bpf.o', () => {
   const spec = parseObject(objectBytes('maps'), { name: 'maps' });
@@ -87,5 +87,5 @@ test.each(['maps', 'core'])('mutations of %s.bpf.o throw nothing untyped', (name
     } catch (error) {
       if (!isElfError(error) && !isBtfError(error) && !isLoaderError(error)) throw error;
     }
-  }), { numRuns: RUNS / 2 });
+  }), { numRuns: RUNS });
 });
