@@ -214,9 +214,26 @@ function readRelocations(reader: Reader, sections: readonly ElfSection[]): ElfRe
       const target = sections[section.info];
       if (!target || section.info === 0) throw new ElfError('ELF_BAD_SECTION', `it relocates section ${section.info}, which does not exist`, { section: section.name });
       if (section.data.length % size !== 0) throw new ElfError('ELF_BAD_SECTION', `${section.data.length} bytes are no whole number of relocations`, { section: section.name });
-      const entries = Array.from({ length: section.data.length / size }, (_, i) => readRelocation(reader, section, section.offset + i * size));
-      return { name: section.name, target: section.info, entries };
+      return new RelocationSection(reader, section, size);
     });
+}
+
+/** Decodes its entries when they are asked for: those of debug sections, by far the most, never are. */
+class RelocationSection implements ElfRelocationSection {
+  readonly name: string;
+  readonly target: number;
+  readonly #read: () => ElfRelocation[];
+  #entries: readonly ElfRelocation[] | undefined;
+
+  constructor(reader: Reader, section: ElfSection, size: number) {
+    this.name = section.name;
+    this.target = section.info;
+    this.#read = () => Array.from({ length: section.data.length / size }, (_, i) => readRelocation(reader, section, section.offset + i * size));
+  }
+
+  get entries(): readonly ElfRelocation[] {
+    return (this.#entries ??= this.#read());
+  }
 }
 
 function readRelocation(reader: Reader, section: ElfSection, at: number): ElfRelocation {

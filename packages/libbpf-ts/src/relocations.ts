@@ -14,7 +14,8 @@ const LD_IMM64 = 0x18;
 /** The functions with their relocations, and with `subprogram` set for those that are only called. */
 export function attachRelocations(parts: Parts, functions: readonly ProgramSpec[], maps: readonly MapSpec[]): ProgramSpec[] {
   const entries = new ByPlace<ElfRelocation>();
-  parts.elf.relocations.forEach((table) => table.entries.forEach((entry) => entries.add(table.target, entry.offset, entry)));
+  const code = new Set(functions.map((program) => program.sectionIndex));
+  parts.elf.relocations.filter((table) => code.has(table.target)).forEach((table) => table.entries.forEach((entry) => entries.add(table.target, entry.offset, entry)));
   entries.sort();
   const related = functions.map((program) => relate(parts, program, maps, entries));
   return related.map((program) => ({ ...program, subprogram: isSubprogram(program, related) }));
