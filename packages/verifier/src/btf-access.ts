@@ -62,6 +62,8 @@ interface Found {
   readonly target: number;
   readonly tags: readonly string[];
   readonly fieldName: string;
+  /** One of several that share the place: which one is there is not known. */
+  readonly inUnion?: boolean;
 }
 
 /** Loads `size` bytes at `off` of a struct into register `value`. */
@@ -99,7 +101,7 @@ function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: nu
   if (found.tags.includes('user')) tagBits |= T.MEM_USER;
   if (found.tags.includes('percpu')) tagBits |= T.MEM_PERCPU;
   if (found.tags.includes('rcu')) tagBits |= T.MEM_RCU;
-  if (fromType & T.PTR_UNTRUSTED || (fromType & T.PTR_MAYBE_NULL)) return (tagBits & ~T.MEM_RCU) | T.PTR_UNTRUSTED;
+  if (found.inUnion || fromType & (T.PTR_UNTRUSTED | T.PTR_MAYBE_NULL)) return (tagBits & ~T.MEM_RCU) | T.PTR_UNTRUSTED;
   const trustedBase = (fromType & T.PTR_TRUSTED) !== 0 || (fromType & T.MEM_RCU && rcuHeld(env));
   if (fromType & T.PTR_TRUSTED && has(TRUSTED_FIELDS)) return tagBits | T.PTR_TRUSTED;
   if (fromType & T.PTR_TRUSTED && has(TRUSTED_OR_NULL_FIELDS)) return tagBits | T.PTR_TRUSTED | T.PTR_MAYBE_NULL;
@@ -140,7 +142,7 @@ function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size:
     }
     if (off + size <= begin && struct.kind === 'STRUCT') break;
     if (bytes === 0 || off >= begin + bytes || off + size <= begin) continue;
-    return findInMember(env, btf, struct, member.name, view, off - begin, size, bytes, fromType) ?? scalar;
+    return findInMember(env, btf, struct, member.name, view, off - begin, size, bytes, fromType, begin);
   }
   return env.refuse('EINVAL', `struct ${struct.name} doesn't have field at offset ${off}`);
 }
@@ -148,7 +150,7 @@ function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size:
 function findInMember(
   env: Env, btf: VerifierBtf, struct: BtfTypeView, fieldName: string,
   view: { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] },
-  off: number, size: number, bytes: number, fromType: number,
+  off: number, size: number, bytes: number, fromType: number, begin: number,
 ): Found {
   const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
   const type = view.type!;
@@ -156,7 +158,7 @@ function findInMember(
     if (off === 0 && size > bytes) return scalar;
     const inner = findAt(env, btf, view.id, off, size, fromType);
     // Pointers inside unions may be anything.
-    return type.kind === 'UNION' || struct.kind === 'UNION' ? { ...inner, tags: [...inner.tags] } : inner;
+    return type.kind === 'UNION' || struct.kind === 'UNION' ? { ...inner, inUnion: true } : inner;
   }
   if (type.kind === 'ARRAY') {
     const element = skipModifiers(btf, type.type);
@@ -165,10 +167,22 @@ function findInMember(
       return findAt(env, btf, element.id, off % each, size, fromType);
     }
     if (element.type?.kind === 'PTR' && each > 0) return pointerAt(env, btf, element.type, off % each, size, fieldName, struct);
+    checkMemberEnd(env, struct, fieldName, begin, bytes, off, size, fromType);
     return scalar;
   }
   if (type.kind === 'PTR') return pointerAt(env, btf, type, off, size, fieldName, struct);
+  checkMemberEnd(env, struct, fieldName, begin, bytes, off, size, fromType);
   return scalar;
+}
+
+/** A number is read inside its member, which may be an array of them. */
+function checkMemberEnd(
+  env: Env, struct: BtfTypeView, name: string, begin: number, bytes: number, off: number, size: number, fromType: number,
+): void {
+  if (off + size <= bytes || fromType & T.PTR_UNTRUSTED) return;
+  env.refuse(
+    'EACCES', `access beyond the end of member ${name} (mend:${begin + bytes}) in struct ${struct.name} with off ${begin + off} size ${size}`,
+  );
 }
 
 function pointerAt(

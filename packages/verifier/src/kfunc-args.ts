@@ -96,9 +96,9 @@ function checkPointer(env: Env, meta: KfuncMeta, i: number, regno: number, point
   if (/__(str|map|prog|alloc|uninit|irq_flag|refcounted_kptr|const_str|aux)$/.test(name) && structName !== 'bpf_dynptr') {
     return env.unsupported(`the argument ${name} of the kernel function ${meta.row.name}`);
   }
+  if (i === 0 && structName.startsWith('bpf_iter_') && isIterFunction(meta)) return checkIter(env, meta, regno, target.id, structName);
   if (structName === env.ops.contextStruct || (structName !== '' && reg.type === T.PTR_TO_CTX)) return checkContext(env, reg, i, regno, structName);
   if (structName === 'bpf_dynptr') return checkDynptr(env, meta, regno, name);
-  if (i === 0 && structName.startsWith('bpf_iter_') && isIterFunction(meta)) return checkIter(env, meta, regno, target.id, structName);
   if (structName === 'bpf_map' || structName === 'bpf_list_head' || structName === 'bpf_rb_root') {
     return env.unsupported(`a ${structName} argument of the kernel function ${meta.row.name}`);
   }
