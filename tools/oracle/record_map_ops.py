@@ -290,12 +290,12 @@ def batches(kind, percpu):
             op('count', key_size=4)]
 
 
-def soak(kind, seed, key, value_size, pool, entries, flags=0, walk=False):
+def soak(kind, seed, key, value_size, pool, entries, flags=0, walk=False, length=150):
     """Random operations over few keys."""
     rng = random.Random(seed)
-    n = os.cpu_count() if kind.startswith('percpu') else 1
+    n = os.cpu_count() if 'percpu' in kind else 1
     rows = [create('m', kind, key, value_size, entries, flags)]
-    for i in range(150):
+    for i in range(length):
         k = rng.choice(pool)
         what = rng.choice(['update'] * 4 + ['lookup'] * 3 + ['delete'] * 2 + ['take'])
         if what == 'update':
@@ -356,6 +356,11 @@ def cases():
         yield f'array: random {seed}', soak('array', seed, 4, 5, pool, 5, walk=True)
         yield f'percpu_array: random {seed}', soak('percpu_array', seed, 4, 12, pool, 5, walk=True)
         yield f'hash, long keys: random {seed}', soak('hash', seed, 13, 3, [bytes([k % 3] * 12 + [k]).hex() for k in range(9)], 6)
+        for entries, keys, flags in () if seed > 1 else ((3, 6, 0), (4, 9, 2), (10, 14, 0), (40, 60, 0), (64, 90, 2)):
+            many = [u32(k) for k in range(keys)]
+            yield f'lru_hash of {entries}, flags {flags}: random {seed}', soak('lru_hash', seed, 4, 8, many, entries, flags, length=40 + 5 * keys)
+            yield f'lru_percpu_hash of {entries}, flags {flags}: random {seed}', soak('lru_percpu_hash', seed, 4, 8, many, entries, flags,
+                                                                                     length=40 + 5 * keys)
         rng = random.Random(seed)
         prefixes = [struct.pack('<I4B', rng.choice([0, 1, 5, 8, 9, 16, 17, 24, 31, 32]), *[rng.choice([0, 1, 10, 128, 192, 255]) for _ in range(4)]).hex()
                     for _ in range(24)]

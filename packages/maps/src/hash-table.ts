@@ -18,8 +18,6 @@ export interface HashLayout {
   readonly valueOffset: number;
   /** Bytes of an element, a multiple of 8. */
   readonly size: number;
-  /** Bytes before the element that belong to the map type (LRU links). */
-  readonly prefix: number;
 }
 
 const INITIAL_BUCKETS = 16;
@@ -49,18 +47,21 @@ export const countOf = (map: BpfMap): number => map.kernel.arena.u32[(map.addres
 
 /** Memory for an element with its key and hash written, in no chain yet; 0 where the arena is full. Its value is whatever was there. */
 export function newElement(map: BpfMap, layout: HashLayout, key: number, hash: number): number {
-  const block = slabTake(map, layout.prefix + layout.size);
-  if (block === 0) return 0;
-  const { arena } = map.kernel;
-  const element = block + layout.prefix;
-  arena.i32[(element + HASH_ELEMENT.hash) >> 2] = hash;
-  copyBytes(arena, element + layout.keyOffset, key, map.keySize);
+  const element = slabTake(map, layout.size);
+  if (element !== 0) nameElement(map, layout, element, key, hash);
   return element;
 }
 
+/** Writes key and hash of an element that is in no chain. */
+export function nameElement(map: BpfMap, layout: HashLayout, element: number, key: number, hash: number): void {
+  const { arena } = map.kernel;
+  arena.i32[(element + HASH_ELEMENT.hash) >> 2] = hash;
+  copyBytes(arena, element + layout.keyOffset, key, map.keySize);
+}
+
 /** Gives the memory of an element that is in no chain back to the map. */
-export function giveElement(map: BpfMap, layout: HashLayout, element: number): void {
-  slabGive(map, element - layout.prefix);
+export function giveElement(map: BpfMap, element: number): void {
+  slabGive(map, element);
 }
 
 /** Puts an element into its chain and counts it. */

@@ -5,18 +5,18 @@ import {
   BPF_EXIST, BPF_F_LOCK, BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE, BPF_F_ZERO_SEED, BPF_MAP_TYPE_HASH,
   BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_HASH, KernelError,
 } from '@libbpf-ts/uapi';
-import { hashElementLayout, type MapLookupKind } from '@libbpf-ts/vm';
+import { HASH_ELEMENT, hashElementLayout, type MapLookupKind } from '@libbpf-ts/vm';
 
 import { ACCESS_FLAGS, checkFlags, checkMaxEntries, checkPerCpuSize, KMALLOC_MAX_SIZE, refuseNumaNode } from './alloc-check.ts';
 import { copyBytes, round8, zeroBytes } from './bytes.ts';
 import { E2BIG, EINVAL, ENOENT, ENOMEM } from './errno.ts';
 import {
-  countOf, eachElement, findElement, firstElement, giveElement, hashOf, link, newElement, nextElement, replace, tableAlloc, tableFree,
+  countOf, eachElement, findElement, firstElement, giveElement, hashOf, link, nameElement, newElement, nextElement, replace, tableAlloc, tableFree,
   unlink, type HashLayout,
 } from './hash-table.ts';
 import { hashBatchRows } from './hash-batch.ts';
 import { keepPermanentFlags } from './header.ts';
-import { lruAdd, lruAlloc, lruCount, lruRemove, lruVictim, LRU_PREFIX } from './lru-list.ts';
+import { lruAlloc, lruFree, lruGive, lruTake, LRU_PREFIX, type LruLists } from './lru-list.ts';
 import { slabBytes } from './slab.ts';
 import { lookupSlots } from './state.ts';
 import { cancelTimersOf } from './timers.ts';
@@ -25,12 +25,8 @@ import { checkPresence, checkUpdateFlags, copyValue, freeFields, initValue, zero
 /** What a hash map is from its creation on; all that changes is in the arena. */
 export interface HashData extends HashLayout {
   readonly perCpu: boolean;
-  /** Address of the LRU lists; 0 where the map is no LRU map. */
-  readonly lists: number;
-  /** 1, or a pair of lists for each CPU. */
-  readonly pairs: number;
-  /** Elements of one pair of lists, or of the map. */
-  readonly capacity: number;
+  /** Of an LRU map. */
+  readonly lru: LruLists | undefined;
   /** Bytes between the values of two CPUs. */
   readonly cpuStride: number;
 }
@@ -71,11 +67,11 @@ function makeHashOps(type: number, kind: MapLookupKind & ('hash' | 'percpu_hash'
     alloc: (map) => hashAlloc(map, kind, lru, perCpu),
     free(map) {
       if (map.record.length > 0) eachElement(map, (element) => freeFields(map, element + map.data.valueOffset));
-      if (map.data.lists !== 0) map.kernel.arena.free(map.data.lists);
+      if (map.data.lru) lruFree(map, map.data.lru);
       tableFree(map);
     },
     clone: (data) => data,
-    update: perCpu ? updatePerCpu : updateHash,
+    update: perCpu ? updatePerCpu : lru ? updateLru : updateHash,
     delete: deleteHash,
     getNextKey: hashNextKey,
     ...(perCpu ? perCpuRows : {}),
@@ -123,20 +119,17 @@ export function hashAlloc(map: BpfMap, kind: Parameters<typeof hashElementLayout
   const { keyOffset, valueOffset } = hashElementLayout(kind, map.keySize);
   const cpuStride = perCpu ? round8(map.valueSize) : 0;
   const { cpus } = map.kernel;
-  const pairs = lru && (map.flags & BPF_F_NO_COMMON_LRU) !== 0 ? cpus : 1;
   map.setHeader('lookup_slot', lookupSlots(map.kernel)[kind]);
   map.setHeader('cpu_stride', cpuStride);
-  const lists = lru ? lruAlloc(map, pairs) : 0;
+  const size = valueOffset + (perCpu ? cpuStride * cpus : round8(map.valueSize));
+  const lists = lru ? lruAlloc(map, LRU_PREFIX + size, (map.flags & BPF_F_NO_COMMON_LRU) !== 0) : undefined;
   try {
     tableAlloc(map, (map.flags & BPF_F_ZERO_SEED) !== 0 ? 0 : seedOf(map.address));
   } catch (error) {
-    if (lists !== 0) map.kernel.arena.free(lists);
+    if (lists) lruFree(map, lists);
     throw error;
   }
-  return {
-    keyOffset, valueOffset, cpuStride, perCpu, lists, pairs, prefix: lru ? LRU_PREFIX : 0,
-    size: valueOffset + (perCpu ? cpuStride * cpus : round8(map.valueSize)), capacity: Math.ceil(map.maxEntries / pairs),
-  };
+  return { keyOffset, valueOffset, cpuStride, perCpu, size, lru: lists };
 }
 
 /** A seed that differs from map to map, and is the same each time a test runs. */
@@ -144,30 +137,32 @@ function seedOf(address: number): number {
   return Math.imul(address ^ (address >>> 15), 0x2c1b_3c6d) >>> 0;
 }
 
-/** Memory for a new element of a map that may be full: an LRU map evicts, others refuse with -E2BIG. */
+/** A new element with its key, not yet in the table; -E2BIG where the map is full. LRU maps evict instead. */
 function roomFor(map: BpfMap<HashData>, key: number, hash: number): number {
-  const { data } = map;
-  if (data.lists === 0) {
-    if (countOf(map) >= data.capacity) return -E2BIG;
-  } else {
-    const pair = data.pairs === 1 ? 0 : map.kernel.runtime.cpu;
-    if (lruCount(map, data.lists, pair) >= data.capacity) remove(map, lruVictim(map, data.lists, pair));
-  }
-  return newElement(map, data, key, hash) || -ENOMEM;
+  if (map.data.lru) return takeLru(map, key, hash) || -ENOMEM;
+  if (countOf(map) >= map.maxEntries) return -E2BIG;
+  return newElement(map, map.data, key, hash) || -ENOMEM;
 }
 
-function insert(map: BpfMap<HashData>, element: number): void {
-  const { lists, pairs } = map.data;
-  link(map, element);
-  if (lists !== 0) lruAdd(map, lists, pairs === 1 ? 0 : map.kernel.runtime.cpu, element);
+function takeLru(map: BpfMap<HashData>, key: number, hash: number): number {
+  const element = lruTake(map, map.data.lru!, (victim) => {
+    unlink(map, victim);
+    freeFields(map, victim + map.data.valueOffset);
+  });
+  if (element !== 0) nameElement(map, map.data, element, key, hash);
+  return element;
 }
 
 function remove(map: BpfMap<HashData>, element: number): void {
-  const { lists, valueOffset } = map.data;
   unlink(map, element);
-  if (lists !== 0) lruRemove(map, lists, element);
-  freeFields(map, element + valueOffset);
-  giveElement(map, map.data, element);
+  freeFields(map, element + map.data.valueOffset);
+  give(map, element);
+}
+
+/** The memory of an element that is not in the table any more. */
+function give(map: BpfMap<HashData>, element: number): void {
+  if (map.data.lru) lruGive(map, map.data.lru, element);
+  else giveElement(map, element);
 }
 
 /** `htab_map_update_elem`: a present element is replaced by a new one, so who holds the old one still reads the old value. */
@@ -186,20 +181,34 @@ function updateHash(map: BpfMap<HashData>, key: number, value: number, flags: nu
   const element = old === 0 ? roomFor(map, key, hash) : newElement(map, data, key, hash) || -ENOMEM;
   if (element < 0) return element;
   initValue(map, element + data.valueOffset, value);
-  if (old === 0) insert(map, element);
+  if (old === 0) link(map, element);
   else swap(map, old, element);
   return 0;
 }
 
-function swap(map: BpfMap<HashData>, old: number, element: number): void {
+/** `htab_lru_map_update_elem`: room is made before anyone looks whether the key is there, so an update of a full map always evicts. */
+function updateLru(map: BpfMap<HashData>, key: number, value: number, flags: number): number {
+  if (flags > BPF_EXIST) return -EINVAL;
   const { data } = map;
-  replace(map, old, element);
-  if (data.lists !== 0) {
-    lruRemove(map, data.lists, old);
-    lruAdd(map, data.lists, data.pairs === 1 ? 0 : map.kernel.runtime.cpu, element);
+  const hash = hashOf(map, key);
+  const element = takeLru(map, key, hash);
+  if (element === 0) return -ENOMEM;
+  initValue(map, element + data.valueOffset, value);
+  const old = findElement(map, data, key, hash);
+  const presence = checkPresence(old !== 0, flags);
+  if (presence !== 0) give(map, element);
+  else if (old === 0) link(map, element);
+  else {
+    map.kernel.arena.u32[(element + HASH_ELEMENT.referenced) >> 2] = 1;
+    swap(map, old, element);
   }
-  freeFields(map, old + data.valueOffset);
-  giveElement(map, data, old);
+  return presence;
+}
+
+function swap(map: BpfMap<HashData>, old: number, element: number): void {
+  replace(map, old, element);
+  freeFields(map, old + map.data.valueOffset);
+  give(map, old);
 }
 
 function updatePerCpu(map: BpfMap<HashData>, key: number, value: number, flags: number): number {
@@ -209,23 +218,33 @@ function updatePerCpu(map: BpfMap<HashData>, key: number, value: number, flags: 
 /** `__htab_percpu_map_update_elem`: a program writes its CPU's copy (those of the others start at zero), user space writes all. */
 function putPerCpu(map: BpfMap<HashData>, key: number, value: number, flags: number, allCpus: boolean): number {
   if (flags > BPF_EXIST) return -EINVAL;
-  const { data, kernel } = map;
+  const { data } = map;
   const hash = hashOf(map, key);
-  let element = findElement(map, data, key, hash);
-  const presence = checkPresence(element !== 0, flags);
-  if (presence !== 0) return presence;
-  const isNew = element === 0;
-  if (isNew) {
-    element = roomFor(map, key, hash);
-    if (element < 0) return element;
-    zeroBytes(kernel.arena, element + data.valueOffset, data.cpuStride * kernel.cpus);
+  // An LRU map makes room first, unless only a present key will do.
+  const spare = data.lru && flags !== BPF_EXIST ? takeLru(map, key, hash) : 0;
+  if (data.lru && flags !== BPF_EXIST && spare === 0) return -ENOMEM;
+  const old = findElement(map, data, key, hash);
+  const presence = checkPresence(old !== 0, flags);
+  if (presence !== 0 || old !== 0) {
+    if (presence === 0) writePerCpu(map, old, value, allCpus);
+    if (spare !== 0) give(map, spare);
+    if (data.lru && presence === 0) map.kernel.arena.u32[(old + HASH_ELEMENT.referenced) >> 2] = 1;
+    return presence;
   }
-  const first = element + data.valueOffset;
-  // User space gives and gets whole multiples of 8 bytes, padding included.
-  if (allCpus) copyBytes(kernel.arena, first, value, data.cpuStride * kernel.cpus);
-  else copyBytes(kernel.arena, first + kernel.runtime.cpu * data.cpuStride, value, map.valueSize);
-  if (isNew) insert(map, element);
+  const element = spare || roomFor(map, key, hash);
+  if (element < 0) return element;
+  zeroBytes(map.kernel.arena, element + data.valueOffset, data.cpuStride * map.kernel.cpus);
+  writePerCpu(map, element, value, allCpus);
+  link(map, element);
   return 0;
+}
+
+/** User space gives and gets whole multiples of 8 bytes, padding included; a program writes the value of its CPU. */
+function writePerCpu(map: BpfMap<HashData>, element: number, value: number, allCpus: boolean): void {
+  const { data: { valueOffset, cpuStride }, kernel } = map;
+  const first = element + valueOffset;
+  if (allCpus) copyBytes(kernel.arena, first, value, cpuStride * kernel.cpus);
+  else copyBytes(kernel.arena, first + kernel.runtime.cpu * cpuStride, value, map.valueSize);
 }
 
 function deleteHash(map: BpfMap<HashData>, key: number): number {

@@ -151,7 +151,7 @@ function removeInner(map: BpfMap<HashData>, element: number): void {
   const inner = innerAt(map, element);
   unlink(map, element);
   inner.release(entryHolder(map, keyText(map, element)));
-  giveElement(map, map.data, element);
+  giveElement(map, element);
 }
 
 function writeInnerId(map: BpfMap<HashData>, element: number, value: number): void {

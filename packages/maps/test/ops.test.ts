@@ -14,9 +14,6 @@ const cases = lines.slice(1).map((line) => JSON.parse(line) as Case);
 
 /** What is not answered as the recorded kernel answered, and why. */
 const DIFFERENT: Readonly<Record<string, string>> = {
-  'lru_hash: flags, limits, freeze': 'which element an LRU map evicts',
-  'lru_percpu_hash: flags, limits, freeze': 'which element an LRU map evicts',
-  'lru_percpu_hash: batches': 'which element an LRU map evicts',
   sk_storage: 'sockets belong to the network',
   inode_storage: 'there are no inodes',
 };
