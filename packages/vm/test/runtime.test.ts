@@ -206,6 +206,47 @@ exit`;
     expect(load(engine, program('r0 = *(u64 *)(r1 +56)\n*(u64 *)(r10 -512) = r0\nr0 = 1\nexit'), { region: { start: ctx, end: ctx + 64 } }, runtime).loaded.run(ctx)).toBe(1);
   });
 
+  test('an access that is larger than the region traps', () => {
+    const runtime = new VmRuntime();
+    const ctx = runtime.arena.allocate(64);
+    const { loaded } = load(engine, program('r0 = *(u64 *)(r1 +0)\nexit'), { region: { start: ctx, end: ctx + 4 } }, runtime);
+    expect(() => loaded.run(ctx)).toThrow(expect.objectContaining({ reason: 'access' }));
+  });
+
+  test('a load that may fault reads zero where it does', () => {
+    const probed = (source: string): number =>
+      load(engine, { ...program(source, {}, { probeLoads: new Set([2]) }) }).loaded.run(0);
+    expect(probed('r1 = 0x0 ll\nr0 = *(u64 *)(r1 +40)\nexit')).toBe(0);
+    expect(probed('r1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 +40)\nexit')).toBe(0);
+    expect(probed('r1 = 0xffff888000000000 ll\nr0 = *(u32 *)(r1 +0)\nexit')).toBe(0);
+  });
+
+  test('a helper in WebAssembly is called through its slot', () => {
+    const runtime = new VmRuntime();
+    // (module (func (export "f") (param i32 i64) (result i64) local.get 1 local.get 0 i64.extend_i32_u i64.sub))
+    const bytes = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 126, 1, 126, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 10, 1, 8, 0, 32, 1, 32, 0, 173, 125, 11);
+    const slot = runtime.functions.allocate();
+    runtime.install({ module: new WebAssembly.Module(bytes), slots: { f: slot } });
+    const helper: VmHelper = {
+      name: 'sub', args: ['u32', 'u64'], returns: 'u64', slot,
+      run: (a, low, high) => {
+        const value = BigInt.asUintN(64, ((BigInt(high!) << 32n) | BigInt(low! >>> 0)) - BigInt(a! >>> 0));
+        runtime.returnHigh.value = Number(value >> 32n) | 0;
+        return Number(value & 0xffff_ffffn) | 0;
+      },
+    };
+    const { loaded } = load(engine, program('r1 = 7\nr2 = 0x500000003 ll\ncall 9\nexit', { 9: helper }), {}, runtime);
+    expect(loaded.run64(0)).toBe(0x4_ffff_fffcn);
+    const fork = runtime.fork(runtime.arena.fork(), (old) => old.program);
+    expect(fork.programAt(loaded.slot)!.run64(0)).toBe(0x4_ffff_fffcn);
+  });
+
+  test('code that was proved dead is not needed', () => {
+    const source = program('r0 = 1\nif r0 == 1 goto pc+1\ncall 4711\nexit');
+    const dead = Uint8Array.of(0, 0, 1, 0);
+    expect(load(engine, { ...source, fixups: { ...source.fixups, dead } }).loaded.run(0)).toBe(1);
+  });
+
   test('an access outside of the memory traps with instruction and line', () => {
     const { loaded } = load(engine, { ...program('r0 = 0\nr1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 +0)\nexit'), lineOf: (insn) => `line of ${insn}` });
     expect(() => loaded.run(0)).toThrow(expect.objectContaining({ reason: 'access', insn: 3, line: 'line of 3' }));

@@ -37,9 +37,9 @@ export function predecode(program: VmProgram, slots: ProgramSlots): Int32Array {
     } else if (opcode.kind === 'call') {
       code[at + 1] = index;
       if (opcode.target === 'subprogram') code[at + 2] = target(index + 1 + insn.imm);
-      else if (opcode.target !== 'register' && !fixups.calls.has(index)) throw invalid(`call of ${opcode.target} ${insn.imm}, which was not given`);
+      else if (opcode.target !== 'register' && !fixups.calls.has(index) && !fixups.dead?.[index]) throw invalid(`call of ${opcode.target} ${insn.imm}, which was not given`);
     } else if (isJump(opcode)) code[at + 2] = target(index + 1 + (opcode.kind === 'goto' && opcode.far ? insn.imm : insn.off));
-    else if (opcode.kind === 'ld_packet' && !fixups.packetLoad) throw invalid('a packet load in a program without a packet');
+    else if (opcode.kind === 'ld_packet' && !fixups.packetLoad && !fixups.dead?.[index]) throw invalid('a packet load in a program without a packet');
 
     function target(to: number): number {
       if (to < 0 || to >= insns.length) throw invalid(`jump out of range to ${to}`);

@@ -182,6 +182,10 @@ export class Emitter {
 
   #check(address: Node, size: number, insn: number): void {
     const { start, end } = this.#context.module.region!;
+    if (end - start < size) {
+      this.code.i32(1);
+      return this.#trapIf(TRAP_REASON.access, insn);
+    }
     this.node(address);
     this.code.i64(BigInt(start)).op(OP.i64_sub).i64(BigInt(end - start - size)).op(OP.i64_gt_u);
     this.#trapIf(TRAP_REASON.access, insn);
