@@ -65,7 +65,6 @@ const OTHERS: Row[] = [
   ['strict alignment, packet', `r7 = *(u32 *)(r1 +76)\nr8 = *(u32 *)(r1 +80)\nr2 = r7\nr2 += 8\nif r2 > r8 goto out\nr3 = *(u32 *)(r7 +4)\nout:\n${PASS}`, { flags: 1 }],
   ['strict alignment, packet at 2', `r7 = *(u32 *)(r1 +76)\nr8 = *(u32 *)(r1 +80)\nr2 = r7\nr2 += 8\nif r2 > r8 goto out\nr3 = *(u32 *)(r7 +2)\nout:\n${PASS}`, { flags: 1 }],
   ['unknown flags', PASS, { flags: 1 << 20 }],
-  ['the unspecified type', PASS, { type: 'unspec' }],
 ];
 
 export const types: readonly Case[] = [

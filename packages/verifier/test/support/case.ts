@@ -140,6 +140,17 @@ export function liveRequest(of: Assembled): object {
   };
 }
 
+const KINDS = { func: 'FUNC', typedef: 'TYPEDEF', struct: 'STRUCT' } as const;
+
+function attached({ attach_to }: Program, kernelBtf: VerifierBtf): Pick<VerifierRequest, 'attach_btf_id'> {
+  return attach_to ? { attach_btf_id: kernelBtf.find(attach_to[1], KINDS[attach_to[0] as keyof typeof KINDS]) } : {};
+}
+
+function withKfuncs({ insns, kfuncs }: Assembled, kernelBtf?: VerifierBtf): readonly BpfInsn[] {
+  if (!kernelBtf || Object.keys(kfuncs).length === 0) return insns;
+  return insns.map((insn, at) => (kfuncs[at] ? { ...insn, imm: kernelBtf.find(kfuncs[at], 'FUNC') } : insn));
+}
+
 /** `BPF+NET_ADMIN` as the verifier takes it. */
 export function capabilitiesOf(names: string): VerifierCapabilities {
   const has = (name: string): boolean => names.split('+').includes(name);
@@ -155,7 +166,7 @@ export function verifierRequest(of: Assembled, kernelBtf?: VerifierBtf): Verifie
   const ops = OPS.get(prog_type);
   if (!ops) throw new Error(`no rules for ${program.type}`);
   return {
-    insns: of.insns,
+    insns: withKfuncs(of, kernelBtf),
     name: '',
     prog_type,
     expected_attach_type: program.attach ?? 0,
@@ -164,7 +175,7 @@ export function verifierRequest(of: Assembled, kernelBtf?: VerifierBtf): Verifie
     ops,
     resolveMap: (fd) => maps[fd],
     ...(btf ? { btf, func_info: of.func_info.map(([insn_off, type_id]) => ({ insn_off, type_id })) } : {}),
-    ...(kernelBtf ? { kernelBtf } : {}),
+    ...(kernelBtf ? { kernelBtf, ...attached(program, kernelBtf) } : {}),
     ...(program.caps ? { capabilities: capabilitiesOf(program.caps) } : {}),
     log_level: 1,
   };
