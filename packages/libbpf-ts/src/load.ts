@@ -18,7 +18,10 @@ import type { Link } from './bpf-link.ts';
 export interface LoadOptions extends KconfigOptions {
   /** Names of the programs to load, with the maps that they need; default: all programs and all maps. */
   readonly programs?: readonly string[] | undefined;
-  /** BTF of the kernel for CO-RE and kernel symbols; default: asked of the kernel itself. */
+  /**
+   * BTF that CO-RE relocations are resolved against; default: the kernel's own. Ids of kernel functions, variables and attach targets
+   * always come from the kernel's own BTF, unless it gives none.
+   */
   readonly kernelBtf?: Uint8Array | Btf | undefined;
   /** Directory for maps that are pinned by name, default `/sys/fs/bpf`; `false` to ignore pinning. */
   readonly pinDirectory?: string | false | undefined;
@@ -57,6 +60,7 @@ export class Loading implements Disposable {
   readonly #links: Link[] = [];
   #btfFd: number | undefined;
   #kernelBtf: Btf | undefined | null = null;
+  #coreBtf: Btf | undefined;
   /** Log of the last program that was loaded; empty unless a log level asked for one. */
   lastLog = '';
 
@@ -65,7 +69,7 @@ export class Loading implements Disposable {
     this.spec = spec;
     this.#options = options;
     this.#info = indexInfo(spec);
-    this.#core = new CoreApplier(spec, () => this.kernelBtf());
+    this.#core = new CoreApplier(spec, () => this.coreBtf());
   }
 
   get maps(): ReadonlyMap<string, BpfMap> {
@@ -76,13 +80,18 @@ export class Loading implements Disposable {
     return new Map([...this.#programs].map(([spec, program]) => [spec.name, program]));
   }
 
-  /** The kernel's BTF: the one given, else the kernel's own, else `undefined`. */
+  /** The kernel's own BTF, whose ids it knows; where it gives none, the one given for CO-RE. */
   kernelBtf(): Btf | undefined {
-    if (this.#kernelBtf === null) {
-      const given = this.#options.kernelBtf;
-      this.#kernelBtf = given instanceof Uint8Array ? parseBtf(given) : given ?? fetchKernelBtf(this.sys);
-    }
+    if (this.#kernelBtf === null) this.#kernelBtf = fetchKernelBtf(this.sys) ?? this.coreBtf();
     return this.#kernelBtf;
+  }
+
+  /** The BTF for CO-RE: the one given, else the kernel's own. */
+  coreBtf(): Btf | undefined {
+    const given = this.#options.kernelBtf;
+    if (!given) return this.#kernelBtf ?? (this.#kernelBtf = fetchKernelBtf(this.sys));
+    this.#coreBtf ??= given instanceof Uint8Array ? parseBtf(given) : given;
+    return this.#coreBtf;
   }
 
   /** A map by name, created now if it is not there yet. */
