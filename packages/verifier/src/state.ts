@@ -101,6 +101,8 @@ export class VerifierState {
   callbackUnrollDepth = 0;
   mayGotoDepth = 0;
   equalState: VerifierState | undefined = undefined;
+  /** Saved states: the part that set it apart from the state compared last; −1 for none. */
+  differsAt = -1;
   /** Saved states: the visit of a loop that they belong to. */
   visit: SccVisit | undefined = undefined;
   /** How often it let a path end early, and how often it was compared in vain. */

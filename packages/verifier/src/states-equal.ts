@@ -21,13 +21,20 @@ export function statesEqual(env: Env, old: VerifierState, cur: VerifierState, ex
   ids.reset(env.idGen);
   if (old.speculative && !cur.speculative) return false;
   if (old.inSleepable !== cur.inSleepable) return false;
+  if (old.differsAt >= 0) {
+    // What set the two apart last time most likely does so again; with no ids matched yet a difference is final.
+    if (!partEqual(env, old, cur, old.differsAt, exact, ids)) return false;
+    ids.reset(env.idGen);
+  }
   if (!refsEqual(old, cur, ids)) return false;
   for (let f = 0; f <= old.curframe; f++) {
     const oldFrame = old.frames[f]!;
     const curFrame = cur.frames[f]!;
     if (oldFrame.callsite !== curFrame.callsite || oldFrame.subprogno !== curFrame.subprogno) return false;
     const insn = f === old.curframe ? old.insnIdx : old.frames[f + 1]!.callsite;
-    if (!framesEqual(env, oldFrame, curFrame, env.liveRegs[insn]!, exact, ids)) return false;
+    const part = framesDiffer(env, oldFrame, curFrame, env.liveRegs[insn]!, exact, ids);
+    if (part >= 0) old.differsAt = f * FRAME_PARTS + part;
+    if (part !== SAME) return false;
   }
   return true;
 }
@@ -45,13 +52,30 @@ function refsEqual(old: VerifierState, cur: VerifierState, ids: IdMap): boolean 
   return true;
 }
 
-function framesEqual(env: Env, old: FuncState, cur: FuncState, live: number, exact: number, ids: IdMap): boolean {
-  if (old.callbackDepth > cur.callbackDepth) return false;
-  if (old.inAsyncCallback !== cur.inAsyncCallback || old.inCallback !== cur.inCallback) return false;
+/** Parts of a frame by number: registers, then stack slots. */
+const FRAME_PARTS = 128;
+const FIRST_SLOT = 16;
+const SAME = -1;
+const DIFFERENT = -2;
+
+/** Compares one part of one frame. */
+function partEqual(env: Env, old: VerifierState, cur: VerifierState, part: number, exact: number, ids: IdMap): boolean {
+  const a = old.frames[Math.floor(part / FRAME_PARTS)]!;
+  const b = cur.frames[Math.floor(part / FRAME_PARTS)]!;
+  const index = part % FRAME_PARTS;
+  if (index < FIRST_SLOT) return regSafe(env, a.regs[index]!, b.regs[index]!, exact, ids);
+  return index - FIRST_SLOT >= a.slots.length || slotSafe(env, a, b, index - FIRST_SLOT, exact, ids);
+}
+
+/** SAME, DIFFERENT as a whole, or the number of the part that differs. */
+function framesDiffer(env: Env, old: FuncState, cur: FuncState, live: number, exact: number, ids: IdMap): number {
+  if (old.callbackDepth > cur.callbackDepth) return DIFFERENT;
+  if (old.inAsyncCallback !== cur.inAsyncCallback || old.inCallback !== cur.inCallback) return DIFFERENT;
   for (let i = 0; i < 11; i++) {
-    if (live & (1 << i) && !regSafe(env, old.regs[i]!, cur.regs[i]!, exact, ids)) return false;
+    if (live & (1 << i) && !regSafe(env, old.regs[i]!, cur.regs[i]!, exact, ids)) return i;
   }
-  return stackSafe(env, old, cur, exact, ids);
+  const spi = stackDiffers(env, old, cur, exact, ids);
+  return spi < 0 ? SAME : FIRST_SLOT + spi;
 }
 
 /** Everything before the ids: type, offset, what it points to, known bits and bounds. */
@@ -114,7 +138,8 @@ function scalarOf(env: Env, frame: FuncState, spi: number): Reg | undefined {
   return env.unboundReg;
 }
 
-function stackSafe(env: Env, old: FuncState, cur: FuncState, exact: number, ids: IdMap): boolean {
+/** The first slot that differs, −1 where none does. */
+function stackDiffers(env: Env, old: FuncState, cur: FuncState, exact: number, ids: IdMap): number {
   const { slots, spilled } = old;
   const curSlots = cur.slots;
   const curSpilled = cur.spilled;
@@ -127,9 +152,9 @@ function stackSafe(env: Env, old: FuncState, cur: FuncState, exact: number, ids:
     } else if (types === 0 && exact !== EXACT) {
       continue;
     }
-    if (!slotSafe(env, old, cur, spi, exact, ids)) return false;
+    if (!slotSafe(env, old, cur, spi, exact, ids)) return spi;
   }
-  return true;
+  return -1;
 }
 
 function slotSafe(env: Env, old: FuncState, cur: FuncState, spi: number, exact: number, ids: IdMap): boolean {
