@@ -24,7 +24,7 @@ export interface CreateMapOptions {
   /** Directory for maps that are pinned by name; `false` to create them unpinned. */
   readonly pinDirectory: string | false;
   /** Entries of a perf event array that leaves them open: one a processor. */
-  readonly cpus: number;
+  cpus(): number;
 }
 
 /** A map-in-map without a template of its own gets this one, which a program can look things up in. */
@@ -51,7 +51,7 @@ function create(sys: Syscalls, spec: MapSpec, options: CreateMapOptions): number
   const isMaps = spec.map_type === BPF_MAP_TYPE_ARRAY_OF_MAPS || spec.map_type === BPF_MAP_TYPE_HASH_OF_MAPS;
   const inner = isMaps ? createInner(sys, spec, options) : 0;
   try {
-    const entries = spec.max_entries || (spec.map_type === BPF_MAP_TYPE_PERF_EVENT_ARRAY ? options.cpus : 0);
+    const entries = spec.max_entries || (spec.map_type === BPF_MAP_TYPE_PERF_EVENT_ARRAY ? options.cpus() : 0);
     const attr = {
       map_type: spec.map_type, key_size: spec.key_size, value_size: spec.value_size, max_entries: entries, map_flags: spec.map_flags,
       inner_map_fd: inner, map_name: kernelName(spec.name), map_extra: spec.map_extra,

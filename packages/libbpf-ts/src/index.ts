@@ -21,7 +21,7 @@ export { fetchBtf, fetchKernelBtf } from './kernel-btf.ts';
 export type { LinkedProgram } from './link.ts';
 export { isRefusal, Loading } from './load.ts';
 export type { LoadOptions } from './load.ts';
-export { BpfMap } from './map.ts';
+export { BpfMap, possibleCpus } from './map.ts';
 export type { MapInput } from './map.ts';
 export { BpfObject, load, loadEach, selectProgram } from './object.ts';
 export type { ProgramResult } from './object.ts';

@@ -8,7 +8,7 @@ import { LoaderError, type BpfError } from './errors.ts';
 import { fetchBtf, fetchKernelBtf } from './kernel-btf.ts';
 import { kconfigBytes, type KconfigOptions } from './kconfig.ts';
 import { indexInfo, linkProgram, type InfoIndex, type LinkedProgram } from './link.ts';
-import { BpfMap } from './map.ts';
+import { BpfMap, possibleCpus } from './map.ts';
 import { loadProgram, Program } from './program.ts';
 import { findAttachType, resolveProgram } from './resolve.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from './spec.ts';
@@ -39,7 +39,7 @@ export interface LoadOptions extends KconfigOptions {
   readonly attachTo?: Readonly<Record<string, { readonly program: Program; readonly function: string }>> | undefined;
   /** Program and attach types in place of those of the section, by program name. */
   readonly types?: Readonly<Record<string, { readonly type: number; readonly expected_attach_type?: number }>> | undefined;
-  /** Entries of a perf event array that leaves its size open; default 2. */
+  /** Entries of a perf event array that leaves its size open; default: one a processor. */
   readonly cpus?: number | undefined;
 }
 
@@ -160,8 +160,8 @@ export class Loading implements Disposable {
     const found = this.spec.maps.find((spec) => spec.name === name);
     if (!found) throw new LoaderError('LOADER_NO_MAP', `the object has no map '${name}'`, { map: name }, { errno: 'ENOENT' });
     const spec = this.#changed(found);
-    const { pinDirectory = '/sys/fs/bpf', cpus = 2 } = this.#options;
-    const fd = createMap(this.sys, spec, { btfFd: this.#objectBtf(), pinDirectory, cpus });
+    const { pinDirectory = '/sys/fs/bpf' } = this.#options;
+    const fd = createMap(this.sys, spec, { btfFd: this.#objectBtf(), pinDirectory, cpus: () => this.#options.cpus ?? possibleCpus(this.sys) });
     const map = new BpfMap(this.sys, fd, spec, this.spec.btf);
     this.#fillSlots(map);
     return map;

@@ -2,7 +2,7 @@
 
 import { decodeValue, encodeValue, formatJson, type Btf, type BtfValue } from '@libbpf-ts/btf';
 import {
-  BPF_ANY, BPF_MAP_DELETE_ELEM, BPF_MAP_FREEZE, BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  BPF_ANY, BPF_MAP_CREATE, BPF_MAP_DELETE_ELEM, BPF_MAP_FREEZE, BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_LRU_PERCPU_HASH,
   BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_UPDATE_ELEM,
   type Syscalls,
 } from '@libbpf-ts/uapi';
@@ -18,6 +18,21 @@ export const PERCPU_MAP_TYPES: ReadonlySet<number> = new Set([
 ]);
 /** Far more processors than any kernel has: a buffer that a per-CPU lookup cannot overrun. */
 const MOST_CPUS = 4096;
+
+/**
+ * The number of processors that a kernel keeps per-CPU values for. A lookup in a per-CPU array of our own fills one slot for each,
+ * with zeros: what is left of a marked buffer tells how many.
+ */
+export function possibleCpus(sys: Syscalls): number {
+  const map_fd = call(sys, BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_PERCPU_ARRAY, key_size: 4, value_size: 8, max_entries: 1 }, 'to count processors');
+  try {
+    const value = new Uint8Array(8 * MOST_CPUS).fill(0xff);
+    call(sys, BPF_MAP_LOOKUP_ELEM, { map_fd, key: new Uint8Array(4), value }, 'to count processors');
+    return value.indexOf(0xff) / 8;
+  } finally {
+    sys.close(map_fd);
+  }
+}
 
 /** What a key or a value may be given as: bytes, or a value of its BTF type (a number for integers of up to 32 bits, …). */
 export type MapInput<T extends BtfValue = BtfValue> = Uint8Array | T;
@@ -152,10 +167,10 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     return PERCPU_MAP_TYPES.has(this.spec.map_type);
   }
 
-  /** Processors that per-CPU values are kept for, read off a lookup; 1 for other maps. */
+  /** Processors that per-CPU values are kept for; 1 for other maps. */
   get cpus(): number {
     if (!this.isPerCpu) return 1;
-    this.#cpus ||= this.#countCpus();
+    this.#cpus ||= possibleCpus(this.sys);
     return this.#cpus;
   }
 
@@ -171,21 +186,6 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
 
   #valueBytes(): number {
     return this.isPerCpu ? this.#stride() * this.cpus : this.spec.value_size;
-  }
-
-  /** The kernel fills one slot a possible processor: a lookup into a marked buffer tells how many there are. */
-  #countCpus(): number {
-    const key = this.keysBytes().next().value;
-    // An empty map tells nothing yet: one processor, until the next call.
-    if (!key) return 0;
-    const value = new Uint8Array(this.#stride() * MOST_CPUS);
-    const lengths = [0x5a, 0xa5].map((mark) => {
-      value.fill(mark);
-      const result = this.sys.bpf(BPF_MAP_LOOKUP_ELEM, { map_fd: this.fd, key, value });
-      if (result < 0) throw refusal(this.sys, result, 'BPF_MAP_LOOKUP_ELEM', `in map ${this.name}`);
-      return value.findLastIndex((byte) => byte !== mark) + 1;
-    });
-    return Math.ceil(Math.max(...lengths) / this.#stride());
   }
 
   #perCpu(bytes: Uint8Array): Uint8Array[] {
