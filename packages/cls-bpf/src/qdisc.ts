@@ -19,6 +19,7 @@ export function addQdisc(task: Task, request: QdiscRequest): TcAnswer {
     const ingress = blockFor(state, request.ingressBlock);
     const egress = kind === 'clsact' ? blockFor(state, request.egressBlock) : undefined;
     state.qdiscs.set(device, { kind, device, ingress, egress });
+    state.hadQdisc.add(device.uid);
     join(state, ingress, device, 'ingress');
     if (egress) join(state, egress, device, 'egress');
   });
@@ -30,7 +31,11 @@ export function removeQdisc(task: Task, request: { readonly ifindex: number; rea
     const device = deviceOf(task, request.ifindex);
     const state = tcState(task.kernel);
     const qdisc = state.qdiscs.get(device);
-    if (!qdisc) throw new TcRefusal('EINVAL', 'Cannot find specified qdisc on specified device', 'kind');
+    if (!qdisc) {
+      // A queue that was used before holds a placeholder, whose handle is not the one asked for.
+      if (state.hadQdisc.has(device.uid)) throw new TcRefusal('EINVAL', 'Invalid handle', 'kind');
+      throw new TcRefusal('ENOENT', 'Cannot find specified qdisc on specified device', 'kind');
+    }
     if (request.kind !== undefined && request.kind !== qdisc.kind) throw new TcRefusal('EINVAL', 'Invalid qdisc name: must match existing qdisc', 'kind');
     destroyQdisc(state, qdisc);
   });

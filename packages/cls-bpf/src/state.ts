@@ -12,6 +12,8 @@ export class TcState {
   readonly kernel: Kernel;
   readonly qdiscs: Map<NetDevice, Qdisc> = new Map();
   readonly shared: Map<number, Block> = new Map();
+  /** Uids of the devices that ever had a qdisc: their ingress queue stays, and changes what a deletion answers. */
+  readonly hadQdisc: Set<number> = new Set();
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
@@ -45,6 +47,7 @@ export class TcState {
 
   twin(fork: Fork): TcState {
     const copy = new TcState(fork.kernel);
+    for (const uid of this.hadQdisc) copy.hadQdisc.add(uid);
     const blocks = new Map<Block, Block>();
     const twinBlock = (block: Block): Block => {
       const known = blocks.get(block);

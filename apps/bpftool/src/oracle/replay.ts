@@ -34,7 +34,7 @@ interface Named {
   fd: number | undefined;
 }
 
-interface Answer {
+export interface Answer {
   readonly res: string;
   readonly out?: unknown;
 }
@@ -57,7 +57,7 @@ export function replay(trace: Trace, world: World): Difference[] {
 }
 
 /** JSON with its keys in order. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   const sort = (each: unknown): unknown => {
     if (Array.isArray(each)) return each.map(sort);
     if (each === null || typeof each !== 'object') return each;
@@ -66,7 +66,8 @@ function canonical(value: unknown): string {
   return JSON.stringify(sort(value)) ?? 'undefined';
 }
 
-class Replay {
+/** Executes operations one by one on a world. */
+export class Replay {
   readonly #world: World;
   readonly #sys: Syscalls;
   readonly #trace: Trace;

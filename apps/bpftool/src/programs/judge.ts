@@ -2,7 +2,7 @@
 
 import type { Syscalls } from '@libbpf-ts/uapi';
 import {
-  BPF_MAP_CREATE, BPF_MAP_TYPE_NAMES, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_NAMES, cString, errnoName,
+  BPF_MAP_CREATE, BPF_MAP_TYPE_NAMES, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_NAMES, cString, ERRNO, errnoName,
 } from '@libbpf-ts/uapi';
 import { isVmTrap } from '@libbpf-ts/vm';
 
@@ -37,6 +37,7 @@ export interface Judgement {
 }
 
 const LOG_SIZE = 1 << 20;
+const MOST_TRIES = 20;
 /** Room for what a program makes of its packet. */
 const OUT_SIZE = 1 << 16;
 
@@ -61,12 +62,16 @@ export function judge(kernel: Syscalls, line: ProgramLine, wantsLog = true): Jud
 /** BPF_PROG_LOAD, without a log unless a buffer for it is given: it costs more than the verdict. */
 function load(kernel: Syscalls, line: ProgramLine, maps: readonly number[], log?: Uint8Array): number {
   const insns = bytesOf(line.insns);
-  return kernel.bpf(BPF_PROG_LOAD, {
+  const attr = {
     prog_type: typeNumber(line.prog_type, BPF_PROG_TYPE_NAMES, 'BPF_PROG_TYPE_'), insn_cnt: insns.length / 8, insns,
     license: cString(line.license ?? 'GPL'), prog_flags: line.flags ?? 0,
     ...(log ? { log_level: 1, log_size: log.length, log_buf: log } : {}),
     ...(maps.length > 0 ? { fd_array: Int32Array.from(maps) } : {}),
-  });
+  };
+  // The kernel's verifier gives up with EAGAIN when a signal waits for the process; loaders ask again.
+  let fd = kernel.bpf(BPF_PROG_LOAD, attr);
+  for (let tries = 1; fd === -ERRNO.EAGAIN && tries < MOST_TRIES; tries++) fd = kernel.bpf(BPF_PROG_LOAD, attr);
+  return fd;
 }
 
 /** Loads a program that was refused once more, to read why. A log that does not fit keeps its end, as the kernel's does. */
