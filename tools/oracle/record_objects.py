@@ -17,7 +17,7 @@ from record_bpf import ARRAY, BPFFS, GPL, RET0, RET1, Case, cases, errno_name, h
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../packages/vmlinux/test/oracle/objects.json')
 STORIES, STEPS = 40, 150
 PINS = ['/a', '/b', '/c']
-# The kernel lets go of what a dead program or map held after an RCU grace period, through a work queue.
+# The kernel lets go of what a dead program, map or pin held after an RCU grace period, through a work queue.
 QUIET = 0.06
 
 
@@ -127,16 +127,18 @@ class Story(Case):
         name = self.new_name()
         if self.step('GET', save=name, pathname=['in', path.encode().hex() + '00'], file_flags=self.random.choice([0, 0, 0, 8])) >= 0:
             text = open(f'/proc/self/fdinfo/{self.fds[name]}').read()
-            self.note(name, 'link' if 'link_id' in text else 'prog' if 'prog_type' in text else 'progs' if 'map_type:\t3\n' in text else
+            self.note(name, 'link' if 'link_id' in text else 'prog' if '\nprog_type:' in text else 'progs' if 'map_type:\t3\n' in text else
                       'maps' if 'map_type:\t12\n' in text else 'map')
 
     def do_unlink(self):
         path = BPFFS + self.random.choice(PINS)
         self.plain(lambda: os.unlink(path), unlink=path)
+        time.sleep(QUIET)
 
     def do_rename(self):
         a, b = BPFFS + self.random.choice(PINS), BPFFS + self.random.choice(PINS)
         self.plain(lambda: os.rename(a, b), rename=[a, b])
+        time.sleep(QUIET)
 
     def do_element(self):
         kind = self.random.choice(['map', 'progs', 'progs', 'maps'])
@@ -172,22 +174,24 @@ class Story(Case):
             self.close(name)
         for path in PINS:
             self.plain(lambda: os.unlink(BPFFS + path), unlink=BPFFS + path)
+        time.sleep(10 * QUIET)
         for attach_type in (46, 47):
             while self.step('DETACH', target_ifindex=1, attach_type=attach_type) == 0:
                 pass
-        time.sleep(3 * QUIET)
+        time.sleep(10 * QUIET)
         for name, kind in list(self.kinds.items()):
             self.step({'prog': 'PROG_BY_ID', 'link': 'LINK_BY_ID'}.get(kind, 'MAP_BY_ID'), start_id=['id', name])
 
 
-def main():
+def main(first=0, stories=STORIES, out_file=OUT):
+    """For more than what is committed: record_objects.py FIRST_SEED STORIES FILE."""
     private_world()
-    for seed in range(STORIES):
+    for seed in range(int(first), int(first) + int(stories)):
         story = Story(seed)
         for _ in range(STEPS):
             story.act()
         story.end()
-    with open(OUT, 'w') as out:
+    with open(out_file, 'w') as out:
         out.write('{"kernel":%s,"cases":[\n' % json.dumps(record_bpf.kernel_release()))
         out.write(',\n'.join('{"name":%s,"steps":[\n%s\n]}' % (json.dumps(case.name), ',\n'.join(json.dumps(s, separators=(',', ':')) for s in case.steps))
                              for case in cases))
@@ -196,4 +200,4 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main(*sys.argv[1:])

@@ -54,11 +54,10 @@ export class Task implements Syscalls, Twinnable, Disposable {
   readonly uid: number;
   readonly capabilities: Capabilities;
   #fds: FdTable;
+  readonly #typedUser: TypedUser = new TypedUser();
   #exited = false;
   /** The refusal of the last bpf(2) call in words; undefined where it succeeded. For the TypeScript side: errno says less. */
   lastError: KernelError | undefined;
-  /** For the typed form of element commands. */
-  readonly typedUser: TypedUser = new TypedUser();
   readonly #state: Map<StateKey<unknown>, { value: unknown; readonly ops: TaskStateOps<Erased> }> = new Map();
 
   /** Use `kernel.task(name)`. */
@@ -269,7 +268,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
   /** The way of element commands that takes no copies; see elemTyped. */
   #element(cmd: 1 | 2 | 3 | 4, attr: BpfAttr<1>): number | undefined {
     try {
-      return elemTyped(this, cmd, attr);
+      return elemTyped(this, cmd, attr, this.#typedUser);
     } catch (error) {
       if (!isKernelError(error)) throw error;
       this.lastError = error;

@@ -6,7 +6,8 @@ import type { BpfCall } from '../call.ts';
 import type { BpfMap } from '../map.ts';
 import { copyValue, deleteKey, hasSpinLock, mayWrite, updateValue } from './map-elem.ts';
 
-type BatchCmd = 24 | 25 | 26 | 27;
+/** BPF_MAP_*_BATCH. */
+export type BatchCmd = 24 | 25 | 26 | 27;
 
 const ENOENT = -ERRNO.ENOENT;
 

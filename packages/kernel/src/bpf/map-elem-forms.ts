@@ -41,12 +41,11 @@ export class TypedUser {
  * The typed form without the detour over bytes. undefined where the attr is not plain enough for it (addresses as bigints, fields that
  * the command does not read), so that the codec and `elemRaw` decide.
  */
-export function elemTyped(task: Task, cmd: ElemCmd, attr: BpfAttr<1>): number | undefined {
+export function elemTyped(task: Task, cmd: ElemCmd, attr: BpfAttr<1>, user: TypedUser): number | undefined {
   const { map_fd: fd, key, value, next_key, flags } = attr;
   if (typeof fd !== 'number' || !isBuffer(key) || !isBuffer(value) || !isBuffer(next_key)) return undefined;
   if (flags !== undefined && typeof flags !== 'bigint') return undefined;
   if (cmd === 4 ? value || flags : cmd === 3 ? value || next_key || flags : next_key) return undefined;
-  const user = task.typedUser;
   user.key = key;
   user.value = cmd === 4 ? next_key : value;
   task.lastError = undefined;

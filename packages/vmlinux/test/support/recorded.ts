@@ -8,6 +8,9 @@ export type Value = number | string | readonly ['fd' | 'id', string] | readonly 
 export interface Step {
   readonly cmd?: number;
   readonly close?: string;
+  readonly dup?: string;
+  readonly unlink?: string;
+  readonly rename?: readonly [string, string];
   readonly size?: number;
   readonly attr?: readonly (readonly [offset: number, width: number, value: Value])[];
   readonly result?: string;
@@ -28,16 +31,15 @@ const ATTR_SIZE = 168;
 export class Replay {
   readonly #task: Task;
   readonly #fds: Map<string, number> = new Map();
+  /** The id that an object had when its fd was opened. */
+  readonly #ids: Map<string, number> = new Map();
 
   constructor(task: Task) {
     this.#task = task;
   }
 
   run(step: Step): string | undefined {
-    if (step.close !== undefined) {
-      this.#task.close(this.#fds.get(step.close)!);
-      return undefined;
-    }
+    if (step.cmd === undefined) return this.#plain(step);
     const memory = new BufferMemory();
     const outs: Uint8Array[] = [];
     const triples = step.attr!;
@@ -47,10 +49,30 @@ export class Replay {
     const result = this.#task.bpfRaw(step.cmd!, bytes, step.size!, memory);
     const name = result < 0 ? errnoName(result)! : 'OK';
     const differences = name === step.result ? [] : [`${name}${this.#task.lastError ? ` (${this.#task.lastError.detail})` : ''} instead of ${step.result}`];
-    if (result >= 0 && step.save) this.#fds.set(step.save, result);
+    if (result >= 0 && step.save) this.#save(step.save, result);
     if (result >= 0 && step.drop) this.#task.close(result);
     if (differences.length === 0) this.#compare(step, before, bytes, outs, differences);
     return differences.length === 0 ? undefined : differences.join('; ');
+  }
+
+  /** A syscall that is not bpf(2). */
+  #plain(step: Step): string | undefined {
+    const task = this.#task;
+    if (step.close !== undefined) {
+      task.close(this.#fds.get(step.close)!);
+      this.#fds.delete(step.close);
+      return undefined;
+    }
+    const result = step.dup !== undefined ? task.dup(this.#fds.get(step.dup)!) : step.unlink !== undefined ? task.unlink(step.unlink) : task.rename(...step.rename!);
+    if (step.dup !== undefined && result >= 0) this.#save(step.save!, result);
+    const name = result < 0 ? errnoName(result)! : 'OK';
+    return name === step.result ? undefined : `${name} instead of ${step.result}`;
+  }
+
+  #save(name: string, fd: number): void {
+    this.#fds.set(name, fd);
+    const id = this.#task.file(fd)!.object?.id;
+    if (id !== undefined) this.#ids.set(name, id);
   }
 
   #compare(step: Step, before: Uint8Array, after: Uint8Array, outs: readonly Uint8Array[], differences: string[]): void {
@@ -72,7 +94,7 @@ export class Replay {
     if (typeof value === 'number') return toBytes(BigInt(value), width);
     switch (value[0]) {
       case 'fd': return toBytes(BigInt(this.#fds.get(value[1])!), width);
-      case 'id': return toBytes(BigInt(this.#task.file(this.#fds.get(value[1])!)!.object!.id), width);
+      case 'id': return toBytes(BigInt(this.#ids.get(value[1])!), width);
       case 'bad': return toBytes(0x10n, width);
       case 'out': {
         const buffer = new Uint8Array(value[1]).fill(value[2] ?? 0);
