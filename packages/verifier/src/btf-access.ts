@@ -24,7 +24,9 @@ const MODIFIERS: ReadonlySet<string> = new Set(['TYPEDEF', 'VOLATILE', 'CONST', 
 export function writeBtfPointer(env: Env, reg: Reg, access: Access, off: number): never | void {
   const name = reg.btf?.type(reg.btfId)?.name ?? '';
   checkPreconditions(env, reg, access, off, name);
-  if (env.ops.btfStructAccess?.(name, off, access.size)) return;
+  const allowed = env.ops.btfStructAccess?.(name, off, access.size, env.facts);
+  if (allowed === true) return;
+  if (typeof allowed === 'string') env.refuse('EACCES', allowed);
   if (reg.type & T.MEM_ALLOC) env.unsupported('stores into objects of bpf_obj_new');
   env.refuse('EACCES', 'only read is supported');
 }

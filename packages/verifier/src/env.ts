@@ -1,5 +1,6 @@
 /** All that one verification holds (`struct bpf_verifier_env`), and the few moves that every part makes. */
 
+import { attachedName } from './btf-context.ts';
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT, BPF_F_TEST_STATE_FREQ, type ErrnoName } from '@libbpf-ts/uapi';
 import { Liveness } from './stack-liveness.ts';
@@ -270,7 +271,7 @@ export class Env {
 
 /** Name of the function or typedef attached to, for types that have one. */
 function attachName(request: VerifierRequest): string | undefined {
-  if (!request.attach_btf_id) return undefined;
-  return request.kernelBtf?.type(request.attach_btf_id)?.name;
+  if (!request.attach_btf_id || !request.kernelBtf) return undefined;
+  return attachedName(request.kernelBtf, request.attach_btf_id, request.expected_attach_type);
 }
 

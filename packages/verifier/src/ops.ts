@@ -83,7 +83,7 @@ export interface VerifierOps {
   /** What the program may return; undefined: anything. */
   returnRange?(prog: ProgFacts): ReturnRange | undefined;
   /** The program cannot be loaded with these attributes: the errno and the line to log. */
-  checkAttach?(prog: ProgFacts): { readonly errno: 'EINVAL' | 'EPERM' | 'EACCES'; readonly message?: string } | undefined;
+  checkAttach?(prog: ProgFacts): { readonly errno: 'EINVAL' | 'EPERM' | 'EACCES' | 'ENOTSUPP'; readonly message?: string } | undefined;
   /** `may_access_direct_pkt_data` for reads; false where omitted. */
   readonly packetRead?: boolean | ((prog: ProgFacts) => boolean);
   /** The same for writes. */
@@ -102,6 +102,6 @@ export interface VerifierOps {
   readonly contextStruct?: string;
   /** Each frame may have its own 512 bytes of stack (`bpf_enable_priv_stack`): kprobe, tracepoint, perf_event, raw_tracepoint. */
   readonly privateStack?: boolean;
-  /** BTF-typed struct whose fields may be written, and how far (`btf_struct_access`). */
-  btfStructAccess?(struct: string, off: number, size: number): boolean;
+  /** BTF-typed struct whose fields may be written, and how far (`btf_struct_access`); a string refuses with those words. */
+  btfStructAccess?(struct: string, off: number, size: number, prog: ProgFacts): boolean | string;
 }

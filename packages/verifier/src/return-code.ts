@@ -1,5 +1,7 @@
 /** What a program, global function or callback may return (`check_return_code`). */
 
+import { BPF_PROG_TYPE_STRUCT_OPS } from '@libbpf-ts/uapi';
+import { returnsVoid } from './btf-context.ts';
 import type { Env } from './env.ts';
 import { signedText, slt } from './int64.ts';
 import { checkSrc } from './operands.ts';
@@ -11,6 +13,7 @@ import * as T from './regtype.ts';
 export function checkReturnCode(env: Env): void {
   const frame = env.cur.frames[0]!;
   const isSubprog = frame.subprogno !== 0;
+  if (!isSubprog && !frame.inAsyncCallback && env.facts.prog_type === BPF_PROG_TYPE_STRUCT_OPS && returnsVoid(env)) return;
   checkSrc(env, 0);
   const reg = env.reg(0);
   if (!env.allowPtrLeaks && reg.type !== T.SCALAR_VALUE) env.refuse('EACCES', 'R0 leaks addr as return value');
