@@ -14,7 +14,7 @@ from bpf import address, bpf, errno_name, kernel_release
 OUT = os.path.join(os.path.dirname(__file__), '../../packages/maps/test/oracle')
 BASE = {'prog_array': (4, 4, 4), 'perf_event_array': (4, 4, 4), 'stack_trace': (4, 8, 4), 'cgroup_array': (4, 4, 4),
         'lpm_trie': (8, 8, 4, 1), 'devmap': (4, 4, 4), 'sockmap': (4, 4, 4), 'cpumap': (4, 4, 4), 'xskmap': (4, 4, 4),
-        'sockhash': (4, 4, 4), 'cgroup_storage': (12, 8, 0), 'percpu_cgroup_storage': (12, 8, 0),
+        'sockhash': (4, 4, 4), 'cgroup_storage': (16, 8, 0), 'percpu_cgroup_storage': (16, 8, 0),
         'reuseport_sockarray': (4, 8, 4), 'queue': (0, 8, 4), 'stack': (0, 8, 4), 'devmap_hash': (4, 4, 4),
         'ringbuf': (0, 0, 4096), 'user_ringbuf': (0, 0, 4096), 'bloom_filter': (0, 8, 4), 'arena': (0, 0, 1, 0x400),
         'array_of_maps': (4, 4, 4), 'hash_of_maps': (4, 4, 4), 'struct_ops': (4, 8, 1),
@@ -25,6 +25,12 @@ VALUES = [0, 1, 3, 4, 5, 7, 8, 12, 16, 24, 1016, 1017, 1024, 8192, 32767, 32768,
           0x7fffffff, 0xffffffff]
 ENTRIES = [0, 1, 2, 3, 4095, 4096, 4097, 8192, 12288, 1 << 20, 0xffffffff]
 FLAGS = [0] + [1 << bit for bit in range(20)] + [3, 8 | 16, 0x80 | 0x100, 0x1001]
+
+MAX = 1 << 22
+# Value sizes at the edges of what each type takes.
+EDGES = {'hash': (MAX - 53, MAX - 52), 'lru_hash': (MAX - 53, MAX - 52), 'lpm_trie': (MAX - 280, MAX - 279), 'queue': (MAX, MAX + 1),
+         'stack': (MAX, MAX + 1), 'bloom_filter': (MAX, MAX + 1), 'cgroup_storage': (65407, 65408), 'percpu_cgroup_storage': (32768, 32769),
+         **{name: (65407, 65408) for name in STORAGE}}
 
 
 def map_create(map_type, key_size, value_size, max_entries, flags=0, inner_fd=0, btf_fd=0, key_type=0, value_type=0, extra=0):
@@ -105,6 +111,10 @@ def main():
                 rows.append(attempt(number, *variant, btf=own, types=(1, 2)))
             else:
                 rows.append(attempt(number, *variant, inner=with_inner))
+        if name.startswith('lru'):
+            rows += [attempt(number, 4, 8, entries, flags) for entries in (1, 3, 5, 7) for flags in (0, 2)]
+        for edge in EDGES.get(name, ()):
+            rows.append(attempt(number, base[0], edge, min(base[2], 1), base[3], **({'btf': own, 'types': (1, 2)} if name in STORAGE else {})))
         for extra in (1, 15, 16, 17, 1 << 32):
             rows.append(attempt(number, *base, extra=extra, inner=inner if name.endswith('_of_maps') else 0))
         if name.endswith('_of_maps'):

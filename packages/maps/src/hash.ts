@@ -119,10 +119,12 @@ export function hashAlloc(map: BpfMap, kind: Parameters<typeof hashElementLayout
   const { keyOffset, valueOffset } = hashElementLayout(kind, map.keySize);
   const cpuStride = perCpu ? round8(map.valueSize) : 0;
   const { cpus } = map.kernel;
+  const ownLists = lru && (map.flags & BPF_F_NO_COMMON_LRU) !== 0;
+  if (ownLists) roundUpEntries(map);
   map.setHeader('lookup_slot', lookupSlots(map.kernel)[kind]);
   map.setHeader('cpu_stride', cpuStride);
   const size = valueOffset + (perCpu ? cpuStride * cpus : round8(map.valueSize));
-  const lists = lru ? lruAlloc(map, LRU_PREFIX + size, (map.flags & BPF_F_NO_COMMON_LRU) !== 0) : undefined;
+  const lists = lru ? lruAlloc(map, LRU_PREFIX + size, ownLists) : undefined;
   try {
     tableAlloc(map, (map.flags & BPF_F_ZERO_SEED) !== 0 ? 0 : seedOf(map.address));
   } catch (error) {
@@ -130,6 +132,14 @@ export function hashAlloc(map: BpfMap, kind: Parameters<typeof hashElementLayout
     throw error;
   }
   return { keyOffset, valueOffset, cpuStride, perCpu, size, lru: lists };
+}
+
+/** Every CPU has lists of the same length, so the map gets room for a whole multiple of the CPUs. */
+function roundUpEntries(map: BpfMap): void {
+  const { cpus } = map.kernel;
+  const entries = Math.ceil(map.maxEntries / cpus) * cpus;
+  (map.attributes as { maxEntries: number }).maxEntries = entries;
+  map.setHeader('max_entries', entries);
 }
 
 /** A seed that differs from map to map, and is the same each time a test runs. */

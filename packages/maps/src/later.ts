@@ -3,6 +3,7 @@
  * those override the rows with ones that do the work. Until then every operation refuses.
  */
 
+import { skipModifiers, type Btf } from '@libbpf-ts/btf';
 import { mapCheckNoBtf, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
 import {
   BPF_EXIST, BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, BPF_F_NO_USER_CONV, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_SEGV_ON_FAULT, BPF_F_WRONLY,
@@ -19,7 +20,7 @@ import { u32At } from './fd-array.ts';
 import { keepPermanentFlags } from './header.ts';
 
 /** BPF_LOCAL_STORAGE_MAX_VALUE_SIZE: 64 KiB less one and less the bytes that the kernel keeps before a value. */
-const MAX_STORAGE_VALUE = 0xffff - 80;
+const MAX_STORAGE_VALUE: number = 0xffff - 128;
 
 type Rows = Partial<MapTypeOps<undefined>> & Pick<MapTypeOps<undefined>, 'allocCheck'>;
 
@@ -91,13 +92,21 @@ function cgroupStorageOps(type: number, name: string, largest: number): MapTypeO
     userUpdate: () => -ENOENT,
     userDelete: () => -ERRNO.EINVAL,
     getNextKey: () => -ENOENT,
-    checkBtf(map, btf, keyTypeId) {
-      if (map.keySize === 8) {
-        const key = btf.type(keyTypeId);
-        if (key.kind !== 'INT' || key.bits !== 64) throw new KernelError('EINVAL', 'the key is no u64', 'btf_key_type_id');
-      }
-    },
+    checkBtf: (map, btf, keyTypeId) => checkCgroupKey(map, btf, keyTypeId),
   });
+}
+
+/** A u64, or struct bpf_cgroup_storage_key: { u64 cgroup_inode_id, u32 attach_type }. */
+function checkCgroupKey(map: BpfMap, btf: Btf, keyTypeId: number): void {
+  const key = skipModifiers(btf, keyTypeId);
+  const isInt = (id: number, bits: number): boolean => {
+    const type = skipModifiers(btf, id);
+    return type.kind === 'INT' && type.bits === bits && type.bit_offset === 0;
+  };
+  const fits = map.keySize === 8 ? isInt(keyTypeId, 64)
+    : key.kind === 'STRUCT' && key.members.length >= 2 && key.members[0]!.bit_offset === 0 && isInt(key.members[0]!.type, 64)
+      && key.members[1]!.bit_offset === 64 && isInt(key.members[1]!.type, 32);
+  if (!fits) throw new KernelError('EINVAL', 'the key is neither a u64 nor struct bpf_cgroup_storage_key', 'btf_key_type_id');
 }
 
 export const cgroupStorageMapOps: MapTypeOps<undefined> = cgroupStorageOps(BPF_MAP_TYPE_CGROUP_STORAGE, 'cgroup_storage', MAX_STORAGE_VALUE);

@@ -16,6 +16,8 @@ import { checkPresence } from './value.ts';
 /** A key is a u32 prefix length and 1 to 256 bytes. */
 const MIN_KEY = 5;
 const MAX_KEY = 260;
+/** KMALLOC_MAX_SIZE less the largest key data and less what the kernel keeps in a node. */
+const MAX_VALUE: number = KMALLOC_MAX_SIZE - 256 - 24;
 
 export const lpmTrieMapOps: MapTypeOps<undefined> = {
   type: BPF_MAP_TYPE_LPM_TRIE,
@@ -26,7 +28,7 @@ export const lpmTrieMapOps: MapTypeOps<undefined> = {
     if ((attr.map_flags & BPF_F_NO_PREALLOC) === 0) throw new KernelError('EINVAL', 'a trie needs BPF_F_NO_PREALLOC', 'map_flags');
     checkFlags(attr, BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | ACCESS_FLAGS);
     if (attr.key_size < MIN_KEY || attr.key_size > MAX_KEY) throw new KernelError('EINVAL', `key_size is not ${MIN_KEY} to ${MAX_KEY}`, 'key_size');
-    if (attr.value_size === 0 || attr.value_size > KMALLOC_MAX_SIZE - 256 - 40) throw new KernelError('EINVAL', 'value_size', 'value_size');
+    if (attr.value_size === 0 || attr.value_size > MAX_VALUE) throw new KernelError('EINVAL', `value_size is not 1 to ${MAX_VALUE}`, 'value_size');
   },
   alloc(map) {
     keepPermanentFlags(map);

@@ -3,7 +3,7 @@
 import type { BpfMap, MapTypeOps } from '@libbpf-ts/kernel';
 import { BPF_EXIST, BPF_F_NUMA_NODE, BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK, BPF_NOEXIST, KernelError } from '@libbpf-ts/uapi';
 
-import { ACCESS_FLAGS, checkFlags, checkKeySize, checkMaxEntries, checkNotEmpty } from './alloc-check.ts';
+import { ACCESS_FLAGS, checkFlags, checkKeySize, checkMaxEntries, checkNotEmpty, KMALLOC_MAX_SIZE } from './alloc-check.ts';
 import { copyBytes, zeroBytes } from './bytes.ts';
 import { E2BIG, EINVAL, ENOENT } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
@@ -24,7 +24,7 @@ function makeOps(type: number, name: string, oldestFirst: boolean): MapTypeOps<u
       checkKeySize(attr, 0);
       checkNotEmpty(attr);
       checkFlags(attr, BPF_F_NUMA_NODE | ACCESS_FLAGS);
-      if (attr.value_size > 0x7fff_ffff) throw new KernelError('E2BIG', 'the value is too large', 'value_size');
+      if (attr.value_size > KMALLOC_MAX_SIZE) throw new KernelError('E2BIG', 'the value is too large', 'value_size');
     },
     alloc(map) {
       keepPermanentFlags(map);

@@ -45,6 +45,7 @@ test.each(types)('type %i', (type) => {
     if (answer !== expected(row, result)) differences.push(`${answer}: ${JSON.stringify(row)}`);
     if (fd < 0) continue;
     const map = task.map(fd, 'fd');
+    if (map.maxEntries !== (row.max_entries_out ?? max_entries)) differences.push(`max_entries ${map.maxEntries}: ${JSON.stringify(row)}`);
     if (map.flags !== (row.map_flags_out ?? map_flags)) differences.push(`flags 0x${map.flags.toString(16)}: ${JSON.stringify(row)}`);
     task.close(fd);
   }
