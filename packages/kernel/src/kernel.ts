@@ -155,7 +155,10 @@ export class Kernel implements Disposable {
   /** Installs a subsystem; forks have it too. */
   install(subsystem: Subsystem): void {
     this.#subsystems.push(subsystem);
+    const contributions = this.btfContributions.keys().length;
     subsystem(this);
+    const late = this.#origin === undefined && this.#kernelBtf.isBuilt && this.btfContributions.keys().length > contributions;
+    if (late) throw new Error('a subsystem contributes to the kernel\'s BTF, which has been read already: install it before any program is loaded');
   }
 
   // — State of subsystems —
@@ -218,7 +221,9 @@ export class Kernel implements Disposable {
   }
 
   leaveRun(): void {
-    if (--this.#runDepth === 0 && this.#deferred.length > 0) this.#drain();
+    if (--this.#runDepth !== 0) return;
+    if (this.stats.enabled) this.stats.settle();
+    if (this.#deferred.length > 0) this.#drain();
   }
 
   get running(): boolean {

@@ -42,6 +42,11 @@ export class RunStats {
     }
   }
 
+  /** The outermost run ended: what a trap left begun is forgotten. */
+  settle(): void {
+    this.#starts.length = 0;
+  }
+
   /** Puts the wrapper in front of a program's slot. */
   track(prog: BpfProg): void {
     const { slot } = prog;

@@ -118,6 +118,14 @@ test('helpers that this kernel lacks trap by name, and only when they are called
   expect(() => prog.run(0)).toThrow(/bpf_helper_5 for fake programs/);
 });
 
+test('a contribution to the kernel\'s BTF comes before its first use', () => {
+  const kernel = fakeKernel();
+  kernel.install((k) => k.btfContributions.register('early', (builder) => void builder.int('int', 4, 1)));
+  expect(kernel.kernelBtf.btf.find('int')?.kind).toBe('INT');
+  expect(() => kernel.install((k) => k.btfContributions.register('late', () => {}))).toThrow(/before any program is loaded/);
+  expect(kernel.fork().kernelBtf.btf.find('int')?.kind).toBe('INT');
+});
+
 test('a kernel is disposed of with its tasks', () => {
   const kernel = fakeKernel();
   createLink(kernel.task(), loadProg([...kernel.tasks.values()][0]!));
