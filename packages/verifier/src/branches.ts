@@ -16,17 +16,19 @@ import { refineBranch } from './refine.ts';
 import { cloneState, isSpilled, slotReg, type VerifierState } from './state.ts';
 
 /** Sets a copy of the current state aside, to be explored from `insn` later. */
-export function pushBranch(env: Env, insn: number, from: number): VerifierState {
+export function pushBranch(env: Env, insn: number, from: number, errno: 'EFAULT' | 'ENOMEM' = 'EFAULT'): VerifierState {
   const state = cloneState(env.cur, true, env.framePool);
-  pushState(env, state, insn, from);
+  pushState(env, state, insn, from, errno);
   if (state.parent) state.parent.branches++;
   return state;
 }
 
 /** Sets a state aside, to be explored from `insn`. */
-export function pushState(env: Env, state: VerifierState, insn: number, from: number): void {
+export function pushState(
+  env: Env, state: VerifierState, insn: number, from: number, errno: 'EFAULT' | 'ENOMEM' = 'EFAULT',
+): void {
   if (env.pending.length >= BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
-    env.refuse('EFAULT', `The sequence of ${env.pending.length + 1} jumps is too complex.`);
+    env.refuse(errno, `The sequence of ${env.pending.length + 1} jumps is too complex.`);
   }
   env.pending.push({ state, insnIdx: insn, prevInsnIdx: from, logPosition: env.log.end });
   if (env.request.trace) env.trace.push({ kind: 'branch', insn, from, text: env.text(from) });
@@ -137,7 +139,7 @@ function checkMayGoto(env: Env, insn: BpfInsn): void {
     env.refuse('EINVAL', `invalid may_goto imm ${insn.imm}`);
   }
   const { cur } = env;
-  const queued = pushBranch(env, env.insnIdx + 1, env.insnIdx);
+  const queued = pushBranch(env, env.insnIdx + 1, env.insnIdx, 'ENOMEM');
   queued.mayGotoDepth++;
   const before = cur.parent && previousCheckpoint(cur.parent, env.insnIdx);
   if (before) widen(env, before, queued);

@@ -99,7 +99,7 @@ export function nextElement(env: Env, at: { readonly frameno: number; readonly s
   const iter = iterIn(cur, at);
   if (iter.iterState === BPF_ITER_STATE_ACTIVE) {
     const before = cur.parent && previousCheckpoint(cur.parent, env.insnIdx);
-    const queued = pushBranch(env, env.insnIdx + 1, env.insnIdx);
+    const queued = pushBranch(env, env.insnIdx + 1, env.insnIdx, 'ENOMEM');
     const other = iterIn(queued, at);
     other.iterState = BPF_ITER_STATE_ACTIVE;
     other.iterDepth++;
