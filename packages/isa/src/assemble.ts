@@ -8,7 +8,7 @@ import {
   BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BPF_PSEUDO_MAP_VALUE, BPF_ST, BPF_STX, BPF_X,
 } from './opcode.ts';
 import { ALU, ATOMIC, END, JUMP, SIZE } from './table.ts';
-import type { AluOp, AtomicOp, EndOp, JumpOp } from './table.ts';
+import type { AluOp, AtomicOp, EndOp } from './table.ts';
 
 export interface AssembleOptions {
   /** Number of a helper by its name, for `call bpf_map_lookup_elem` without `#1`. */

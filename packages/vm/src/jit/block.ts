@@ -60,10 +60,10 @@ export class BlockBuilder {
     return { effects: this.effects, values: this.#values, entry: this.#entry, stored: this.#stored, condition, frameUse: this.frameUse };
   }
 
-  /** Takes the block's instructions from the budget: its body and its jump or exit. */
+  /** Takes the block's instructions from the budget: its body and its jump or exit. A block that is only a goto may be a loop by itself. */
   #countFuel(): void {
     const { start, end, term } = this.block;
-    const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' ? 1 : 0;
+    const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' || (term.kind === 'goto' && start === end) ? 1 : 0;
     if (end - start + jumps > 0) this.effects.push({ kind: 'fuel', count: end - start + jumps });
   }
 

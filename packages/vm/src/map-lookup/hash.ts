@@ -1,7 +1,7 @@
 /** The hash of map keys: one definition in TypeScript and one emitted as WebAssembly, equal on every input. */
 
 import type { Arena } from '../arena.ts';
-import { CodeWriter } from '../wasm/code.ts';
+import type { CodeWriter } from '../wasm/code.ts';
 import { I32, OP } from '../wasm/op.ts';
 import type { ValueType } from '../wasm/op.ts';
 

@@ -1,6 +1,6 @@
 /** Where a map's bytes are, as the lookup functions expect them. `maps` writes them so. */
 
-import { MAP_HEADER } from '../map-header.ts';
+import type { MAP_HEADER } from '../map-header.ts';
 
 /**
  * How a lookup finds the value of a key:
