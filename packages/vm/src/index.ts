@@ -24,3 +24,5 @@ export { interpreterEngine, paranoidEngine } from './interpreter/engine.ts';
 export type { Guard } from './interpreter/program.ts';
 export { Stepper } from './interpreter/stepper.ts';
 export type { StackFrame, StepPlace, StopReason } from './interpreter/stepper.ts';
+export { Sandbox, SandboxProgram } from './sandbox.ts';
+export type { SandboxHelper, SandboxOptions, SandboxResult, SandboxRun } from './sandbox.ts';

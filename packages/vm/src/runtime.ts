@@ -2,7 +2,7 @@
 
 import { Arena } from './arena.ts';
 import { CELL, CELL_BLOCK_SIZE, TRAP_REASON } from './cells.ts';
-import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots } from './engine.ts';
+import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots, Region } from './engine.ts';
 import { defaultEngines } from './engines.ts';
 import { isVmTrap, VmError, VmTrap } from './errors.ts';
 import type { VmTrapReason } from './errors.ts';
@@ -16,6 +16,8 @@ export interface VmRuntimeOptions {
   readonly arena?: Arena;
   /** Bytes of BPF stack for all nested runs, 256 KiB by default. */
   readonly stackBytes?: number;
+  /** The BPF stack, where it is not the runtime that allocates it; 44 KiB at least. */
+  readonly stack?: Region;
   /** The engines by name; the first is the default. */
   readonly engines?: readonly Engine[];
 }
@@ -81,8 +83,8 @@ export class VmRuntime {
       this.functions = new FunctionTable();
       this.block = this.arena.allocate(CELL_BLOCK_SIZE, 64);
       const stackBytes = options.stackBytes ?? 256 * 1024;
-      this.stackStart = this.arena.allocate(stackBytes, 64);
-      this.stackEnd = this.stackStart + stackBytes;
+      this.stackStart = options.stack?.start ?? this.arena.allocate(stackBytes, 64);
+      this.stackEnd = options.stack?.end ?? this.stackStart + stackBytes;
       this.arena.u32[(this.block + CELL.stackPointer) >> 2] = this.stackEnd;
     }
     this.returnHigh = new ReturnHighCell(this.arena, this.block + CELL.returnHigh);

@@ -156,7 +156,7 @@ const body: Case = {
   goto: () => ['at = code[at + 2]!;'],
   may_goto: () => ['at = machine.mayGoto() ? code[at + 2]! : at + 4;'],
   call({ target }) {
-    if (target === 'subprogram') return ['machine.enter(at + 4);', 'at = code[at + 2]!;'];
+    if (target === 'subprogram') return ['machine.at = at;', 'machine.enter(at + 4);', 'at = code[at + 2]!;'];
     if (target === 'register') return [D, ...LEAVE, 'machine.callRegister(d);', ...RESUME];
     return [...LEAVE, 'machine.call(code[at + 1]!);', ...RESUME];
   },

@@ -806,6 +806,7 @@ export function execute(machine: Machine, budget: number): number {
             continue;
           }
           case 82: { // call_subprogram
+            machine.at = at;
             machine.enter(at + 4);
             at = code[at + 2]!;
             continue;
