@@ -54,7 +54,7 @@ export function readBtfPointer(env: Env, reg: Reg, access: Access, off: number):
   checkPreconditions(env, reg, access, off, name);
   if (!reg.btf) return env.unsupported('a kernel pointer without a type');
   if (!(reg.type & (T.PTR_TRUSTED | T.MEM_RCU)) || reg.type & T.PTR_UNTRUSTED) env.probeLoads.add(env.insnIdx);
-  walkStruct(env, reg.btf, reg.btfId, off, access.size, access.value, reg.type, access.regno);
+  walkStruct(env, reg.btf, reg.btfId, off, access.size, access.value, reg.type);
 }
 
 /** What lies at an offset of a struct. */
@@ -70,13 +70,13 @@ interface Found {
 
 /** Loads `size` bytes at `off` of a struct into register `value`. */
 export function walkStruct(
-  env: Env, btf: VerifierBtf, structId: number, off: number, size: number, value: number, fromType: number, regno: number,
+  env: Env, btf: VerifierBtf, structId: number, off: number, size: number, value: number, fromType: number,
 ): void {
   const found = findAt(env, btf, structId, off, size, fromType);
   if (value < 0) return;
   const reg = env.reg(value);
   if (found.scalar) return env.markUnknown(reg);
-  markPointer(reg, T.PTR_TO_BTF_ID | pointerFlags(env, btf, structId, fromType, found, regno));
+  markPointer(reg, T.PTR_TO_BTF_ID | pointerFlags(env, btf, structId, fromType, found));
   reg.btf = btf;
   reg.btfId = found.target;
   if (T.mayBeNull(reg.type)) reg.id = env.nextId();
@@ -96,23 +96,25 @@ const TRUSTED_FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 const TRUSTED_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = { socket: ['sk'], vm_area_struct: ['vm_mm', 'vm_file'] };
 
-function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: number, found: Found, _regno: number): number {
+/** How far the pointer found is to be trusted, by how far the one is that led there (`check_ptr_to_btf_access`). */
+function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: number, found: Found): number {
   const struct = btf.type(structId)?.name ?? '';
   const has = (table: Readonly<Record<string, readonly string[]>>): boolean => table[struct]?.includes(found.fieldName) ?? false;
   let tagBits = 0;
   if (found.tags.includes('user')) tagBits |= T.MEM_USER;
   if (found.tags.includes('percpu')) tagBits |= T.MEM_PERCPU;
   if (found.tags.includes('rcu')) tagBits |= T.MEM_RCU;
-  if (found.inUnion || fromType & (T.PTR_UNTRUSTED | T.PTR_MAYBE_NULL)) return (tagBits & ~T.MEM_RCU) | T.PTR_UNTRUSTED;
-  const trustedBase = (fromType & T.PTR_TRUSTED) !== 0 || (fromType & T.MEM_RCU && rcuHeld(env));
-  if (fromType & T.PTR_TRUSTED && has(TRUSTED_FIELDS)) return tagBits | T.PTR_TRUSTED;
-  if (fromType & T.PTR_TRUSTED && has(TRUSTED_OR_NULL_FIELDS)) return tagBits | T.PTR_TRUSTED | T.PTR_MAYBE_NULL;
-  if (rcuHeld(env) && trustedBase) {
-    if (has(RCU_FIELDS)) return tagBits | T.MEM_RCU;
-    if (tagBits & T.MEM_RCU || has(RCU_OR_NULL_FIELDS)) return tagBits | T.MEM_RCU | T.PTR_MAYBE_NULL;
-    return tagBits & (T.MEM_USER | T.MEM_PERCPU) ? tagBits : tagBits | T.PTR_UNTRUSTED;
-  }
-  return tagBits & ~T.MEM_RCU;
+  if (found.inUnion) tagBits |= T.PTR_UNTRUSTED;
+  if (fromType & T.PTR_UNTRUSTED) return T.PTR_UNTRUSTED;
+  const isTrusted = (fromType & T.PTR_TRUSTED) !== 0;
+  if (!isTrusted && !(fromType & T.MEM_RCU)) return tagBits & ~T.MEM_RCU;
+  if (isTrusted && has(TRUSTED_FIELDS)) return tagBits | T.PTR_TRUSTED;
+  if (isTrusted && has(TRUSTED_OR_NULL_FIELDS)) return tagBits | T.PTR_TRUSTED | T.PTR_MAYBE_NULL;
+  if (!rcuHeld(env) || T.mayBeNull(fromType)) return T.PTR_UNTRUSTED;
+  if (has(RCU_FIELDS)) return tagBits | T.MEM_RCU;
+  if (has(RCU_OR_NULL_FIELDS)) return (tagBits & ~T.PTR_UNTRUSTED) | T.MEM_RCU | T.PTR_MAYBE_NULL;
+  if (tagBits & T.MEM_RCU) return tagBits | T.PTR_MAYBE_NULL;
+  return tagBits;
 }
 
 /** Programs that may not sleep run under RCU throughout. */
@@ -159,8 +161,8 @@ function findInMember(
   if (type.kind === 'STRUCT' || type.kind === 'UNION') {
     if (off === 0 && size > bytes) return scalar;
     const inner = findAt(env, btf, view.id, off, size, fromType);
-    // Pointers inside unions may be anything.
-    return type.kind === 'UNION' || struct.kind === 'UNION' ? { ...inner, inUnion: true } : inner;
+    // A union of one member (as __bpf_md_ptr makes) holds nothing else.
+    return type.kind === 'UNION' && type.members.length !== 1 ? { ...inner, inUnion: true } : inner;
   }
   if (type.kind === 'ARRAY') {
     const element = skipModifiers(btf, type.type);

@@ -269,7 +269,7 @@ export class Env {
   }
 }
 
-/** Name of the function or typedef attached to, for types that have one. */
+/** Name of the function or typedef attached to, `struct.member` for struct_ops. */
 function attachName(request: VerifierRequest): string | undefined {
   if (!request.attach_btf_id || !request.kernelBtf) return undefined;
   return attachedName(request.kernelBtf, request.attach_btf_id, request.expected_attach_type);

@@ -293,7 +293,7 @@ export function checkHelperMem(
       return checkRegion(env, regno, reg, reg.off, size, reg.memSize, zeroAllowed);
     case T.PTR_TO_BUF:
       if (reg.type & T.MEM_RDONLY && writes) env.refuse('EACCES', `R${regno} cannot write into ${name}`);
-      return checkBufferOffset(env, reg, regno, reg.off, reg.type & T.MEM_RDONLY ? 'rdonly' : 'rdwr');
+      return checkBufferOffset(env, reg, regno, reg.off, size, reg.type & T.MEM_RDONLY ? 'rdonly' : 'rdwr');
     case T.PTR_TO_STACK:
       return checkStackRange(env, regno, reg, reg.off, size, zeroAllowed, writes, meta);
     case T.PTR_TO_BTF_ID:

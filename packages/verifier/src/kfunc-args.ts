@@ -160,6 +160,7 @@ function checkDynptr(env: Env, meta: KfuncMeta, regno: number, name: string): vo
 /** A kernel object: of the right type, and as trusted as the function asks. */
 function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: Reg, structName: string): void {
   const released = has(meta, 'KF_RELEASE');
+  if (released && !reg.refObjId) env.refuse('EINVAL', `release kernel function ${meta.row.name} expects refcounted PTR_TO_BTF_ID`);
   if (structName === '') return env.unsupported(`a kernel object for an argument of the kernel function ${meta.row.name}`);
   const isTrusted = (reg.refObjId !== 0 || (reg.type & T.PTR_TRUSTED) !== 0) && !(reg.type & T.PTR_UNTRUSTED);
   const isRcu = (reg.type & T.MEM_RCU) !== 0 && rcuHeld(env);
@@ -167,7 +168,6 @@ function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: R
     env.refuse('EINVAL', `R${regno} must be ${has(meta, 'KF_RCU') ? 'a rcu pointer' : 'referenced or trusted'}`);
   }
   if (released) {
-    if (!reg.refObjId) env.refuse('EINVAL', `arg#${i} is neither owning or non-owning ref`);
     meta.releaseRegno = regno;
     meta.releasedRef = reg.refObjId;
   }
@@ -178,10 +178,26 @@ function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: R
   }
 }
 
+/** Numbers, and structs and arrays of nothing else (`__btf_type_is_scalar_struct`). */
+function isPlain(env: Env, id: number, depth: number): boolean {
+  const { type } = skipModifiers(env.kernelBtf!, id);
+  switch (type?.kind) {
+    case 'INT': case 'ENUM': case 'ENUM64': return true;
+    case 'ARRAY': return depth > 0 && isPlain(env, type.type, depth);
+    case 'STRUCT': return depth < 4 && type.members.every((member) => isPlain(env, member.type, depth + 1));
+    default: return false;
+  }
+}
+
 /** Plain memory: sized by the next argument, or by its own type. */
 function checkMemory(env: Env, meta: KfuncMeta, i: number, regno: number, reg: Reg, pointer: BtfTypeView): void {
   const next = meta.proto.params[i + 1];
   if (next && /__szk?$/.test(next.name)) return;
+  const target = skipModifiers(env.kernelBtf!, pointer.type);
+  if (!isPlain(env, pointer.type, 0)) {
+    const kind = target.type?.kind ?? 'UNKN';
+    env.refuse('EINVAL', `arg#${i} pointer type ${kind} ${target.type?.name ?? ''} must point to scalar, or struct with scalar`);
+  }
   const size = sizeOf(env.kernelBtf!, pointer.type);
   if (size === 0) return env.unsupported(`memory of no known size for the kernel function ${meta.row.name}`);
   if (T.mayBeNull(reg.type)) env.refuse('EINVAL', `arg#${i} pointer type may be NULL`);

@@ -8,5 +8,6 @@ export function kfuncRow(env: Env, btfId: number, off: number): KfuncRow | undef
   if (off !== 0) return undefined;
   const type = env.kernelBtf?.type(btfId);
   if (!type || type.kind !== 'FUNC') return undefined;
+  if (env.ops.kfuncFilter?.(type.name, env.facts)) return undefined;
   return env.ops.kfuncs?.get(type.name);
 }

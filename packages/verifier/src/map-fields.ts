@@ -30,6 +30,6 @@ export function accessMapPointer(env: Env, reg: Reg, access: Access, off: number
   if (write) env.refuse('EACCES', `only read from ${struct} is supported`);
   const id = env.kernelBtf!.find(struct, 'STRUCT');
   if (id === 0) env.unsupported(`reads of struct ${struct}`);
-  walkStruct(env, env.kernelBtf!, id, off, size, value, 0, regno);
+  walkStruct(env, env.kernelBtf!, id, off, size, value, 0);
 }
 

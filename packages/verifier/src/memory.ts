@@ -82,7 +82,7 @@ function dispatch(env: Env, reg: Reg, access: Access, off: number): void {
     case T.PTR_TO_BUF:
       if (T.mayBeNull(reg.type)) break;
       if (write && reg.type & T.MEM_RDONLY) env.refuse('EACCES', `R${regno} cannot write into ${T.typeText(reg.type)}`);
-      checkBufferOffset(env, reg, regno, off, reg.type & T.MEM_RDONLY ? 'rdonly' : 'rdwr');
+      checkBufferOffset(env, reg, regno, off, size, reg.type & T.MEM_RDONLY ? 'rdonly' : 'rdwr');
       return unknownValue(env, access);
     case T.CONST_PTR_TO_MAP:
       return accessMapPointer(env, reg, access, off);
@@ -315,8 +315,8 @@ function accessMem(env: Env, reg: Reg, access: Access, off: number): void {
 }
 
 /** Offset into a buffer whose size is known only at attach time; constant and not negative. */
-export function checkBufferOffset(env: Env, reg: Reg, regno: number, off: number, what: string): void {
-  if (off < 0) env.refuse('EACCES', `R${regno} invalid ${what} buffer access: off=${off}, size=${0}`);
+export function checkBufferOffset(env: Env, reg: Reg, regno: number, off: number, size: number, what: string): void {
+  if (off < 0) env.refuse('EACCES', `R${regno} invalid ${what} buffer access: off=${off}, size=${size}`);
   if (!isConstOffset(reg) || reg.vh | reg.vl) {
     env.refuse('EACCES', `R${regno} invalid variable buffer offset: off=${off}, var_off=${tnumText(reg)}`);
   }

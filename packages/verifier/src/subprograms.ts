@@ -20,7 +20,10 @@ export function findSubprograms(env: Env): void {
     if (!env.bpfCapable) {
       env.refuse('EPERM', 'loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN');
     }
-    if (!isFunction) continue;
+    if (!isFunction) {
+      if (!env.facts.gplCompatible) env.refuse('EINVAL', 'cannot call kernel function from non-GPL compatible program');
+      continue;
+    }
     const start = i + imm + 1;
     if (start < 0 || start >= insns.length) env.refuse('EINVAL', `call to invalid destination`);
     starts.add(start);
