@@ -47,7 +47,7 @@ export const arrayOfMapsOps: MapTypeOps<Map<number, BpfMap>> = {
     return new Map();
   },
   free(map) {
-    for (const index of [...map.data.keys()]) putInner(map, index, undefined);
+    for (const index of map.data.keys()) putInner(map, index, undefined);
     fdArrayFree(map);
   },
   clone: (data, fork) => new Map([...data].map(([index, inner]) => [index, fork.twin(inner)])),

@@ -90,5 +90,5 @@ function put(map: BpfMap<ProgArrayData>, index: number, prog: BpfProg | undefine
 
 /** A program whose own array names it would else keep itself alive: so the last fd or pin empties the map (`prog_array_map_clear`). */
 function clear(map: BpfMap<ProgArrayData>): void {
-  for (const index of [...map.data.keys()]) put(map, index, undefined);
+  for (const index of map.data.keys()) put(map, index, undefined);
 }

@@ -44,7 +44,7 @@ function makeOps(type: number, name: string, rows: Partial<MapTypeOps<RedirectDa
       return new Map();
     },
     free(map) {
-      for (const key of [...map.data.keys()]) put(map, key, undefined);
+      for (const key of map.data.keys()) put(map, key, undefined);
     },
     clone: (data, fork) => new Map([...data].map(([key, target]) => [key, {
       ...target, prog: fork.twinOf(target.prog), ...(target.socket ? { socket: target.socket.twin(fork) } : {}),
@@ -182,7 +182,7 @@ function hashOrder(map: BpfMap<RedirectData>): number[] {
 export function forgetDevice(map: BpfMap, ifindex: number): void {
   if (map.type !== BPF_MAP_TYPE_DEVMAP && map.type !== BPF_MAP_TYPE_DEVMAP_HASH) return;
   const data = map.data as RedirectData;
-  for (const [key, { value }] of [...data]) if (value === ifindex) put(map, key, undefined);
+  for (const [key, { value }] of data) if (value === ifindex) put(map, key, undefined);
 }
 
 // — cpumap —

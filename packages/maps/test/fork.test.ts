@@ -53,7 +53,7 @@ test.each(KEYED)('%s', (_, type, keySize, valueSize, map_flags) => {
   for (let n = 2; n < 9; n++) put(task, 3, keySize, size, n);
   expect(contents(other, 3, twin)).toBe(changed);
   for (const one of [kernel, fork]) {
-    for (const each of [...one.tasks.values()]) each.exit();
+    for (const each of one.tasks.values()) each.exit();
     expect(one.leaks()).toEqual([]);
   }
 });
