@@ -5,8 +5,9 @@ export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root,
   bpftool-ts run OBJ[:PROG] [OBJ[:PROG] …] --hook HOOK --pcap IN [--write OUT.pcapng]
              [--set MAP:KEY=VALUE …] [--btf BTF] [--engine ENGINE] [--json]
       Attaches the programs to the hook in the order given and sends every packet of the capture through.
-  bpftool-ts prog load OBJ[:PROG] [--btf BTF] [--json]
-      Loads every program of the object (or one) and prints the verifier's verdict on each.
+  bpftool-ts prog load OBJ[:PROG] [--btf BTF] [--log-level N] [--json]
+      Loads every program of the object (or one) and prints the verifier's verdict on each,
+      with the line of C and the missing check; a log level from 1 to 7 prints the kernel's log instead.
   bpftool-ts prog run OBJ[:PROG] data_in FILE [data_out FILE] [ctx_in FILE] [ctx_out FILE] [repeat N]
              [--btf BTF] [--engine ENGINE] [--json]
       BPF_PROG_TEST_RUN.

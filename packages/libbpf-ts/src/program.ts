@@ -177,7 +177,7 @@ function diagnosticsOf(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, l
 export function sourceOf(btf: Btf | undefined, linked: LinkedProgram, insn: number): SourceLine | undefined {
   const info = linked.lineInfo.findLast((record) => record.insn_off <= insn);
   if (!info || !btf) return undefined;
-  return { fileName: btf.string(info.file_name_off), lineNumber: lineOf(info), column: columnOf(info), text: btf.string(info.line_off).trim() };
+  return { fileName: btf.string(info.file_name_off), lineNumber: lineOf(info), column: columnOf(info), text: btf.string(info.line_off).trimEnd() };
 }
 
 /** `sched_cls` for BPF_PROG_TYPE_SCHED_CLS. */

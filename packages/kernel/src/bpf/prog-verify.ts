@@ -1,8 +1,8 @@
 /** The part of BPF_PROG_LOAD in which the verifier works: its log, its maps, its BTF. Mirrors the frame of bpf_check. */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BpfProgLoadAttr, isKernelError, KernelError } from '@libbpf-ts/uapi';
-import type { VerifierMap, VerifierRequest, VerifierSuccess } from '@libbpf-ts/verifier';
+import { BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BpfProgLoadAttr, isKernelError, KernelError, type ErrnoName } from '@libbpf-ts/uapi';
+import type { Diagnostic, VerifierMap, VerifierRequest, VerifierSuccess } from '@libbpf-ts/verifier';
 
 import type { BtfObject } from '../btf-object.ts';
 import type { BpfCall } from '../call.ts';
@@ -26,6 +26,16 @@ export interface Verified {
   readonly btf: BtfObject | undefined;
   readonly funcInfo: Uint8Array;
   readonly lineInfo: Uint8Array;
+}
+
+/** A program that the verifier refused, with its findings: `task.lastError` hands them to a loader in this process. */
+export class VerifierRefusal extends KernelError {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(code: ErrnoName, detail: string, diagnostics: readonly Diagnostic[]) {
+    super(code, detail, 'insns');
+    this.diagnostics = diagnostics;
+  }
 }
 
 /** Throws what the verifier refuses with; the log is handed over in any case, and a log that does not fit wins over the verdict (ENOSPC). */
@@ -82,7 +92,7 @@ function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer, began: () => vo
     const first = result.diagnostics[0];
     // The verifier says EBADF for whatever is no map.
     const errno = maps.notMap && result.errno === 'EBADF' ? 'EINVAL' : result.errno;
-    throw new KernelError(errno, first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log), 'insns');
+    throw new VerifierRefusal(errno, first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log), result.diagnostics);
   }
   return {
     result, maps: maps.used(result.usedMaps), btf: records?.btf, funcInfo: records?.funcInfo.raw ?? new Uint8Array(0),
