@@ -6,6 +6,7 @@ import * as id from '@libbpf-ts/uapi';
 import type { HelperType, VmHelper } from '@libbpf-ts/vm';
 
 import { XDP_FRAME_SIZE, XdpFrame } from './frame.ts';
+import { redirectMap } from './redirect-map.ts';
 
 const failed = (code: id.ErrnoName): number => -id.ERRNO[code];
 /** Most bytes of metadata in front of a frame; their number is a multiple of 4. */
@@ -101,5 +102,5 @@ export const xdpHelpers: ReadonlyMap<number, HelperFactory> = new Map<number, He
   ...xdpNetHelpers,
   [id.BPF_FUNC_xdp_adjust_head, adjustHead], [id.BPF_FUNC_xdp_adjust_meta, adjustMeta], [id.BPF_FUNC_xdp_adjust_tail, adjustTail],
   [id.BPF_FUNC_xdp_get_buff_len, getBuffLen], [id.BPF_FUNC_xdp_load_bytes, loadBytes], [id.BPF_FUNC_xdp_store_bytes, storeBytes],
-  [id.BPF_FUNC_perf_event_output, eventOutput],
+  [id.BPF_FUNC_perf_event_output, eventOutput], [id.BPF_FUNC_redirect_map, redirectMap],
 ]);

@@ -1,7 +1,8 @@
 /** XDP as a subsystem. */
 
 import type { ProgTypeOps, Subsystem } from '@libbpf-ts/kernel';
-import { ensureNet } from '@libbpf-ts/net';
+import { forgetDevice, setDeviceDirectory } from '@libbpf-ts/maps';
+import { ensureNet, netnsOf } from '@libbpf-ts/net';
 import { BPF_PROG_TYPE_XDP, BPF_XDP } from '@libbpf-ts/uapi';
 
 import { xdpDevices } from './devices.ts';
@@ -21,7 +22,9 @@ export const xdp: Subsystem = (kernel) => {
   kernel.progTypes.register(xdpType.type, xdpType);
   kernel.linkTypes.register(xdpLinkOps.name, xdpLinkOps);
   kernel.attachTypes.register(BPF_XDP, xdpAttachOps);
+  setDeviceDirectory(kernel, { exists: (task, ifindex) => netnsOf(task).byIndex(ifindex) !== undefined });
   net.unregisterListeners.push((device) => {
     kernel.because(undefined, `device ${device} removed`, () => devices.remove(device));
+    for (const map of kernel.maps) forgetDevice(map, device.ifindex);
   });
 };
