@@ -63,7 +63,8 @@ export class BlockBuilder {
   /** Takes the block's instructions from the budget: its body and its jump or exit. A block that is only a goto may be a loop by itself. */
   #countFuel(): void {
     const { start, end, term } = this.block;
-    const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' || (term.kind === 'goto' && start === end) ? 1 : 0;
+    const isGoto = term.kind === 'goto' && start === end && opcodeOf(this.context.module.program.insns[start]!)?.kind === 'goto';
+    const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' || isGoto ? 1 : 0;
     if (end - start + jumps > 0) this.effects.push({ kind: 'fuel', count: end - start + jumps });
   }
 
