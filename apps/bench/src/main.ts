@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { defaultEngines } from '@libbpf-ts/vm';
 
+import { costs, costsTable } from './costs.ts';
 import { linux } from './linux.ts';
 import { ours } from './ours.ts';
 import { benchProgram, EMPTY, KINDS } from './programs.ts';
@@ -31,8 +32,10 @@ const only = values.only?.split(',');
 const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
 const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) => measure(benchProgram(name), sides, options));
 const result = report(measured, sides.map(({ name }) => name), 'reason' in kernel ? kernel.reason : undefined);
-process.stdout.write(result.text);
-if (values.json !== undefined) writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify(result.json, null, 1)}\n`);
+// The costs of loading come last: they leave hundreds of programs behind.
+const spent = only && !only.includes('costs') ? [] : engines.map(costs);
+process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
+if (values.json !== undefined) writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify({ ...result.json, costs: spent }, null, 1)}\n`);
 
 function liveKernel(): { side: Side } | { reason: string } {
   try {

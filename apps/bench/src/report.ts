@@ -20,7 +20,7 @@ interface Row {
 /** What was recorded where the kernel can be asked: its nanoseconds to the JIT's, net. */
 export interface Report {
   readonly text: string;
-  readonly json: unknown;
+  readonly json: Readonly<Record<string, unknown>>;
 }
 
 /** `noKernel` says why the kernel is missing; then the last side is compared with recorded figures. */
