@@ -18,6 +18,7 @@ const recorders = {
   context: python('record_context.py', verifier('context.json')),
   helpers: python('record_helpers.py', verifier('helpers.json')),
   kfuncs: python('record_kfuncs.py', verifier('kfuncs.json')),
+  btf: python('prune_btf.py', verifier('vmlinux-part.btf')),
   'map-calls': python('record_map_calls.py', verifier('map-calls.json')),
   returns: python('record_returns.py', verifier('returns.json')),
   corpus: [process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/verifier/test/corpus.record.test.ts'], { ORACLE_RECORD: '1' }],

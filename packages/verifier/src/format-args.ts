@@ -10,6 +10,7 @@ const SPECIFIER = /%(%|[-+ 0#]*\d*(?:l{0,2})(?:[diuxX]|p[kKsSbB]?|pi[46]|pI[46]|
 export function checkBprintf(env: Env): void {
   const size = env.reg(5);
   if (!isConstOffset(size)) return;
+  if (size.vl % 8 !== 0) env.refuse('EINVAL', '');
   const count = (size.vl >>> 0) / 8;
   const text = readConstString(env.reg(3));
   if (text === undefined) return env.unsupported('bpf_snprintf with a format whose bytes are not known');
