@@ -16,8 +16,8 @@ export function csumPartial(arena: Arena, at: number, size: number, sum: number)
   return total;
 }
 
-export const csumAdd = (left: number, right: number): number => carry((left >>> 0) + (right >>> 0));
-export const csumSub = (left: number, right: number): number => csumAdd(left, ~right >>> 0);
+/** Takes one sum from another. */
+export const csumSub = (left: number, right: number): number => carry((left >>> 0) + (~right >>> 0));
 
 /** Folds to 16 bits without complementing (`csum_from32to16`). */
 export function csumFold16(sum: number): number {

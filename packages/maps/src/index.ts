@@ -1,12 +1,13 @@
 /** Everything public of `@libbpf-ts/maps`, spelt out. */
 
-export { csumAdd, csumFold16, csumPartial, csumSub } from './checksum.ts';
 export { cgroupAt } from './cgroup-array.ts';
 export type { CgroupFile } from './cgroup-array.ts';
 export { setDeviceDirectory } from './devices.ts';
 export type { DeviceDirectory } from './devices.ts';
 export { clearDynptr, dynptrData, dynptrIsReadOnly, dynptrOffset, dynptrSize, dynptrType, initDynptr, moveDynptr } from './dynptr.ts';
+export type { HelperRow } from './helpers/define.ts';
 export { mapHelpers, mapKfuncs } from './helpers/index.ts';
+export type { KfuncRow } from './helpers/kfuncs.ts';
 export { seedRandom } from './helpers/time.ts';
 export { checkLocalStorageAttr } from './later.ts';
 export { mapTypes } from './map-types.ts';

@@ -20,6 +20,8 @@ interface Row {
   readonly old?: string;
   readonly new?: string;
   readonly seed?: number;
+  readonly reserve?: boolean;
+  readonly query?: readonly number[];
   readonly load?: string;
   readonly result?: number;
   readonly sign?: number;
@@ -29,7 +31,10 @@ interface Row {
 const lines = readFileSync(new URL('oracle/helper-results.jsonl', import.meta.url), 'utf8').trimEnd().split('\n');
 const rows = lines.slice(1).map((line) => JSON.parse(line) as Row);
 
-const IDS: Readonly<Record<string, number>> = { snprintf: 165, strtol: 105, strtoul: 106, strncmp: 182, csum_diff: 28 };
+const IDS: Readonly<Record<string, number>> = {
+  snprintf: 165, strtol: 105, strtoul: 106, strncmp: 182, csum_diff: 28, ringbuf_output: 130,
+  ringbuf_reserve: 131, ringbuf_submit: 132, ringbuf_query: 134,
+};
 
 class Caller {
   readonly kernel: Kernel = new Kernel({ subsystems: [maps] });
@@ -41,6 +46,12 @@ class Caller {
     this.kernel.arena.u8.set(bytes, at);
     this.#next += (bytes.length + 15) & ~7;
     return at;
+  }
+
+  /** Address of a new map without keys. */
+  map(map_type: number, max_entries: number): number {
+    const task = this.kernel.task();
+    return task.map(task.bpf(0, { map_type, max_entries }), 'fd').address;
   }
 
   call(name: string, ...args: number[]): number {
@@ -60,6 +71,19 @@ const RUN: Readonly<Record<string, (caller: Caller, row: Row) => unknown>> = {
     const answer = caller.call('snprintf', buffer, size!, caller.put(new TextEncoder().encode(`${format}\0`)), data, values.length * 8);
     void result;
     return { result: answer, out: toHex(caller.bytes(buffer, 128)) };
+  },
+  ringbuf(caller, { size, reserve }) {
+    const ring = caller.map(27, 4096);
+    const data = caller.put(new Uint8Array(256));
+    let result = 0;
+    for (let times = Math.floor(4096 / (size! + 8)) + 2; times > 0; times--) {
+      if (reserve) {
+        const sample = caller.call('ringbuf_reserve', ring, size!, 0, 0, 0);
+        if (sample !== 0) caller.call('ringbuf_submit', sample, 0, 0);
+        if (sample !== 0) result++;
+      } else if (caller.call('ringbuf_output', ring, data, size!, 0, 0, 0) === 0) result++;
+    }
+    return { result, query: [0, 1, 2, 3, 4].map((what) => caller.call('ringbuf_query', ring, what, 0)) };
   },
   strtol: parse,
   strtoul: parse,
@@ -84,11 +108,11 @@ test.each([...new Set(rows.map(({ helper }) => helper))])('%s', (name) => {
   const differences: string[] = [];
   // %pK prints a hash of the address.
   for (const row of rows.filter(({ helper, format }) => helper === name && format !== '%pK')) {
-    const answer = RUN[name]!(new Caller(), row) as { result?: number; out?: string; sign?: number };
+    const answer = RUN[name]!(new Caller(), row) as { result?: number; out?: string; sign?: number; query?: number[] };
     const { result, out, sign, load, ...question } = row;
     // What the verifier refuses at load, a helper refuses when it is called.
     const same = load !== undefined ? (answer.result ?? 0) < 0
-      : answer.result === result && answer.sign === sign && ((result ?? 0) < 0 || answer.out === out);
+      : answer.result === result && answer.sign === sign && String(answer.query) === String(row.query) && ((result ?? 0) < 0 || answer.out === out);
     if (!same) differences.push(`${JSON.stringify(question)}: ${load ?? result ?? sign} ${text(out)} but ${answer.result ?? answer.sign} ${text(answer.out)}`);
   }
   expect(differences).toEqual([]);

@@ -7,7 +7,8 @@ import { clearDynptr, dynptrData, dynptrIsReadOnly, dynptrOffset, dynptrSize, mo
 import { E2BIG, EINVAL, ENOENT, ERANGE } from '../errno.ts';
 import { rangeOf } from './dynptr.ts';
 
-type KfuncRow = readonly [name: string, factory: HelperFactory];
+/** A row of the table of kfuncs: name and factory. */
+export type KfuncRow = readonly [name: string, factory: HelperFactory];
 
 function kfunc(name: string, args: readonly HelperType[], returns: VmHelper['returns'], make: (kernel: Kernel) => (...args: number[]) => number): KfuncRow {
   return [name, (kernel) => ({ name, args, returns, run: make(kernel) })];
