@@ -11,6 +11,8 @@ export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root,
   bpftool-ts prog run OBJ[:PROG] data_in FILE [data_out FILE] [ctx_in FILE] [ctx_out FILE] [repeat N]
              [--btf BTF] [--engine ENGINE] [--json]
       BPF_PROG_TEST_RUN.
+  bpftool-ts gen skeleton OBJ [name NAME]
+      Prints a TypeScript module that holds the object and types for its maps, programs and variables.
   bpftool-ts help
 
   OBJ     an ELF object compiled by clang -target bpf; PROG a function of it (needed where it has several for the hook)

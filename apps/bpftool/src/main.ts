@@ -1,6 +1,7 @@
 /** The command line: chooses the command, and turns whatever ends it into one line and an exit code. */
 
 import { Failure, oneLine, usage } from './failure.ts';
+import { genSkeleton } from './gen-skeleton.ts';
 import { HELP } from './help.ts';
 import type { Io } from './io.ts';
 import { progLoad } from './prog-load.ts';
@@ -13,6 +14,7 @@ type Command = (words: readonly string[], io: Io) => number;
 const PROG: Readonly<Record<string, Command>> = { load: progLoad, run: progRun };
 const COMMANDS: Readonly<Record<string, Command>> = {
   run,
+  gen: ([name, ...words], io) => choose({ skeleton: genSkeleton }, 'gen command', name)(words, io),
   prog: ([name, ...words], io) => choose(PROG, 'prog command', name)(words, io),
   help: (_, io) => {
     io.stdout(HELP);

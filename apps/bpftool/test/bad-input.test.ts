@@ -27,7 +27,7 @@ const good = ['--hook', 'tcx/ingress', '--pcap', pcap];
 
 describe('a command line that makes no sense is told in one line, with exit code 2', () => {
   test.each<[what: string, words: string[], line: RegExp]>([
-    ['nothing', [], /a command is missing: run, prog, help/],
+    ['nothing', [], /a command is missing: run, gen, prog, help/],
     ['a typo in the command', ['rnu'], /no command 'rnu', did you mean run\?/],
     ['a typo in the prog command', ['prog', 'lod'], /no prog command 'lod', did you mean load\?/],
     ['no object', ['run', ...good], /at least one OBJ/],

@@ -92,3 +92,9 @@ test('prog run gives what the program returned, unsigned', () => {
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ retval: 0xffff_ffff, data_size_out: 64 });
 });
+
+test('gen skeleton prints a module with the types of the maps', () => {
+  const { code, out } = runCli(['gen', 'skeleton', join(demo, 'flows.bpf.o')]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/readonly flows: BpfMap<flow, counters>;/);
+});
