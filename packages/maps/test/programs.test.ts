@@ -440,6 +440,9 @@ test.each(variants)('timers fire at their time, once; deleting the element cance
     expect(run(kernel, `r1 = ${value}\ncall f#172\nexit`, {}, engine, known)).toBe(1n);
     expect(advanceTime(kernel, 100n)).toBe(0);
     expect(fork.clock.now()).toBe(kernel.clock.now() - 100n);
+    // The fork's timer is still armed, and is its own.
+    expect(advanceTime(fork, 100n)).toBe(1);
+    expect([fork, kernel].map(({ arena }) => arena.u32[(value + 20) >> 2])).toEqual([2, 1]);
   }
 });
 
