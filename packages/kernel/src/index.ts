@@ -8,6 +8,7 @@ export { mayAttachAs, progTypeOf } from './bpf/attach-rules.ts';
 export { checkElemFlags, genericDeleteBatch, genericLookupBatch, genericUpdateBatch, refusal } from './bpf/map-batch.ts';
 export type { BatchCmd } from './bpf/map-batch.ts';
 export { copyValue, deleteKey, hasSpinLock, updateValue } from './bpf/map-elem.ts';
+export { VerifierRefusal } from './bpf/prog-verify.ts';
 export { BtfObject } from './btf-object.ts';
 export { BpfCall } from './call.ts';
 export { HostClock, VirtualClock } from './clock.ts';

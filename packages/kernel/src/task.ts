@@ -5,6 +5,7 @@ import { bpfTyped, ERRNO, isKernelError, KernelError, type BpfAttr, type BpfCmdN
 import { dispatch } from './bpf/dispatch.ts';
 import { fdInfoText } from './bpf/fd-info.ts';
 import { elemTyped, TypedUser } from './bpf/map-elem-forms.ts';
+import { explainElement } from './bpf/map-elem-words.ts';
 import { Dir } from './bpffs.ts';
 import type { BtfObject } from './btf-object.ts';
 import type { Erased } from './erased.ts';
@@ -57,7 +58,29 @@ export class Task implements Syscalls, Twinnable, Disposable {
   readonly #typedUser: TypedUser = new TypedUser();
   #exited = false;
   /** The refusal of the last bpf(2) call in words; undefined where it succeeded. For the TypeScript side: errno says less. */
-  lastError: KernelError | undefined;
+  get lastError(): KernelError | undefined {
+    if (this.#elementResult < 0) {
+      this.#lastError = explainElement(this, this.#elementCmd, this.#elementFd, this.#elementResult);
+      this.#elementResult = 0;
+    }
+    return this.#lastError;
+  }
+  set lastError(error: KernelError | undefined) {
+    this.#elementResult = 0;
+    this.#lastError = error;
+  }
+  #lastError: KernelError | undefined;
+  /** The last element command, if it was refused and nobody has asked why. */
+  #elementCmd = 0;
+  #elementFd = 0;
+  #elementResult = 0;
+
+  /** Notes the refusal of an element command, to be put into words if asked for. */
+  elementRefused(cmd: number, fd: number, result: number): void {
+    this.#elementCmd = cmd;
+    this.#elementFd = fd;
+    this.#elementResult = result;
+  }
   readonly #state: Map<StateKey<unknown>, { value: unknown; readonly ops: TaskStateOps<Erased> }> = new Map();
 
   /** Use `kernel.task(name)`. */

@@ -49,3 +49,25 @@ test('other views than bytes, and addresses, are taken too', () => {
   expect(value.getBigUint64(0, true)).toBe(77n);
   expect(task.bpf(1, { map_fd: fds[1]!, key: 0x10n as never, value })).toBe(-14);
 });
+
+test('why an element command was refused, when somebody asks', () => {
+  const { task, fds } = setUp();
+  const value = new Uint8Array(8);
+  expect(task.bpf(1, { map_fd: fds[0]!, key: Uint32Array.of(9), value })).toBe(-2);
+  expect(task.lastError).toMatchObject({ code: 'ENOENT', argument: 'key', detail: 'BPF_MAP_LOOKUP_ELEM on map 2: there is no such key' });
+  expect(task.bpf(2, { map_fd: fds[6]!, key: Uint32Array.of(0), value })).toBe(-1);
+  expect(task.lastError?.detail).toMatch(/the map is frozen/);
+  expect(task.bpf(21, { map_fd: fds[1]!, key: Uint32Array.of(0), value })).toBe(-524);
+  expect(task.lastError?.detail).toMatch(/maps of type array do not have this command/);
+  expect(task.bpf(3, { map_fd: 99, key: null })).toBe(-9);
+  expect(task.lastError).toMatchObject({ code: 'EBADF', argument: 'map_fd' });
+  expect(task.bpf(2, { map_fd: fds[1]!, key: Uint32Array.of(0), value })).toBe(0);
+  expect(task.lastError).toBeUndefined();
+});
+
+test('a refused program brings the verifier\'s diagnostics along', () => {
+  const { task } = setUp();
+  const insns = Uint8Array.of(0xbf, 0x20, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
+  expect(task.bpf(5, { prog_type: 3, insns, insn_cnt: 2, license: Uint8Array.of(71, 80, 76, 0) })).toBe(-13);
+  expect(task.lastError).toMatchObject({ code: 'EACCES', diagnostics: [{ insn: 0, message: 'R2 !read_ok' }] });
+});

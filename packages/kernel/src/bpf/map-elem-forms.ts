@@ -59,6 +59,12 @@ export function elemTyped(task: Task, cmd: ElemCmd, attr: BpfAttr<1>, user: Type
 const isBuffer = (value: unknown): value is ArrayBufferView | null | undefined => value === undefined || value === null || ArrayBuffer.isView(value);
 
 function run(task: Task, cmd: ElemCmd, fd: number, flags: number, user: (which: 'key' | 'value', length: number) => UserBytes): number {
+  const result = answer(task, cmd, fd, flags, user);
+  if (result < 0) task.elementRefused(cmd, fd, result);
+  return result;
+}
+
+function answer(task: Task, cmd: ElemCmd, fd: number, flags: number, user: (which: 'key' | 'value', length: number) => UserBytes): number {
   switch (cmd) {
     case 1: return lookupElem(task, fd, flags, user);
     case 2: return updateElem(task, fd, flags, user);
