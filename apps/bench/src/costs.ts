@@ -103,7 +103,7 @@ function callCost(engine: string): { call: number; copy: number } {
 }
 
 /** Straight arithmetic in small blocks with forward branches and accesses to the stack; different bytes for each seed, so that nothing is cached. */
-function synthetic(size: number, seed: number): VmProgram {
+export function synthetic(size: number, seed: number): VmProgram {
   const random = new Random(seed);
   const insn = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({ code, dst_reg, src_reg, off, imm });
   const insns: BpfInsn[] = [];

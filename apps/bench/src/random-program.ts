@@ -197,7 +197,7 @@ class FunctionWriter {
     if (kind < 70) return this.#computedAccess();
     if (kind < 76) return [this.#atomic()];
     if (kind < 79) return [insn(0x18, this.#target(), 0, 0, random.immediate()), insn(0, 0, 0, 0, random.immediate())];
-    if (kind < 91 && this.#gentle && (this.#looping || random.chance(60))) return [this.#alu()];
+    if (kind < 91 && this.#gentle && (this.#looping || random.chance(88))) return [this.#alu()];
     if (kind < 91) return [this.#jump(at + 1 + random.below(Math.max(1, count - at)))];
     if (kind < 96) return this.#call();
     return this.#helpers ? this.#helper() : [this.#alu()];
