@@ -27,6 +27,8 @@ export interface HookDefinition<S extends Struct, C extends string> extends Cont
   readonly name: string;
   /** Program, attach and link type; from 0x10000 on. */
   readonly number: number;
+  /** Takes programs of a type that is there already (XDP programs on a hook for several of them) instead of a type of its own. */
+  readonly programType?: number;
   readonly section?: string;
   /** What programs may return, by name. With `strict` (the default) the verifier refuses a program that could return anything else. */
   readonly codes: Readonly<Record<C, number>>;
@@ -97,7 +99,7 @@ export function defineHook<S extends Struct, const C extends string>(definition:
 
   return {
     definition,
-    section: { name: definition.section ?? name, prog_type: number, attach_type: number },
+    section: { name: definition.section ?? name, prog_type: definition.programType ?? number, attach_type: number },
     subsystem: (kernel) => {
       kernel.state(key, {
         create: () => ({
@@ -112,7 +114,7 @@ export function defineHook<S extends Struct, const C extends string>(definition:
           return copy;
         },
       });
-      kernel.progTypes.register(number, progType(definition));
+      if (definition.programType === undefined) kernel.progTypes.register(number, progType(definition));
       kernel.attachTypes.register(number, attachOps(definition, at, linkOps));
       kernel.linkTypes.register(name, linkOps);
     },
@@ -176,7 +178,7 @@ function attachOps<S extends Struct, C extends string>(
 ): AttachTypeOps {
   const { number, bounds } = definition;
   return {
-    progType: number, mprog: true, ...(bounds ? { extraFlags: BOUND_FLAGS } : {}),
+    progType: definition.programType ?? number, mprog: true, ...(bounds ? { extraFlags: BOUND_FLAGS } : {}),
     attach(call, prog) {
       const { attr, task } = call;
       const point = at(call.kernel, attr.target_ifindex);

@@ -91,6 +91,19 @@ export class HookPoint<S extends Struct> {
     }
   }
 
+  /** Runs the programs over a context that is in the arena already: for those who run the hook from inside a kernel. The code. */
+  runAt(context: number): number {
+    const { kernel, walker, fallback, next } = this.#options;
+    if (this.hook.count === 0) return fallback;
+    kernel.enterRun();
+    try {
+      const ret = walker.run(this.hook.arrays, context);
+      return next.includes(ret) ? fallback : ret;
+    } finally {
+      kernel.leaveRun();
+    }
+  }
+
   /** Asks the policy before a change takes effect. */
   check({ task, prog, link, flags }: Omit<Proposal, 'index' | 'items'>): CommitCheck {
     return (next) => {
