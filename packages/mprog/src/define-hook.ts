@@ -34,9 +34,9 @@ export interface HookDefinition<S extends Struct, C extends string> extends Cont
   readonly codes: Readonly<Record<C, number>>;
   readonly strict?: boolean;
   /** The codes after which the next program runs; any other ends the chain and is the result. */
-  readonly next: C | readonly C[];
+  readonly next: NoInfer<C> | readonly NoInfer<C>[];
   /** The result where no program decided; the first of `next` by default. */
-  readonly fallback?: C;
+  readonly fallback?: NoInfer<C>;
   /** Helpers beside those that every program type has, with their prototypes. */
   readonly helpers?: ReadonlyMap<number, HelperFactory>;
   /** Accepts BPF_F_FIRST and BPF_F_LAST. */
