@@ -7,7 +7,7 @@
  */
 
 import type { BpfMap } from '@libbpf-ts/kernel';
-import { findHashElement, HASH_ELEMENT, hashKey, MAP_HEADER } from '@libbpf-ts/vm';
+import { findHashElement, HASH_ELEMENT, hashKey, MAP_HEADER, sameBytes, type Arena } from '@libbpf-ts/vm';
 
 import { copyBytes, roundUpPowerOfTwo } from './bytes.ts';
 import { slabFree, slabGive, slabTake } from './slab.ts';
@@ -41,6 +41,32 @@ export function hashOf(map: BpfMap, key: number): number {
 /** Address of the element with this key, or 0. */
 export function findElement(map: BpfMap, layout: HashLayout, key: number, hash: number): number {
   return findHashElement(map.kernel.arena, map.address, key, hash, layout.keyOffset);
+}
+
+/**
+ * Address of the word that refers to the element with this key (a bucket head or the next word of another element), or 0: what an update
+ * needs to put another element there. Valid until the table changes.
+ */
+export function findReference(map: BpfMap, layout: HashLayout, key: number, hash: number): number {
+  const { arena } = map.kernel;
+  const words = arena.i32;
+  const header = map.address >> 2;
+  const size = words[header + (MAP_HEADER.key_size >> 2)]!;
+  const { keyOffset } = layout;
+  let at = (words[header + (MAP_HEADER.buckets >> 2)]! >> 2) + (hash & words[header + (MAP_HEADER.mask >> 2)]!);
+  for (let element = words[at]!; element !== 0; element = words[at]!) {
+    if (words[(element + HASH_ELEMENT.hash) >> 2] === hash && sameKey(arena, element + keyOffset, key, size)) return at << 2;
+    at = (element + HASH_ELEMENT.next) >> 2;
+  }
+  return 0;
+}
+
+/** Most keys are whole words. */
+function sameKey(arena: Arena, left: number, right: number, size: number): boolean {
+  if (((left | right | size) & 3) !== 0) return sameBytes(arena, left, right, size);
+  const words = arena.i32;
+  for (let at = 0; at < size; at += 4) if (words[(left + at) >> 2] !== words[(right + at) >> 2]) return false;
+  return true;
 }
 
 export const countOf = (map: BpfMap): number => map.kernel.arena.u32[(map.address + MAP_HEADER.count) >> 2]!;
@@ -79,11 +105,11 @@ export function unlink(map: BpfMap, element: number): void {
   words[(map.address + MAP_HEADER.count) >> 2]!--;
 }
 
-/** Puts `element`, whose hash is the same, in the place of `old`. */
-export function replace(map: BpfMap, old: number, element: number): void {
+/** Puts `element`, whose hash is the same, in the place of `old`, to which the word at `reference` refers. */
+export function replace(map: BpfMap, old: number, element: number, reference: number): void {
   const words = map.kernel.arena.u32;
   words[(element + HASH_ELEMENT.next) >> 2] = words[(old + HASH_ELEMENT.next) >> 2]!;
-  words[referenceTo(map, old) >> 2] = element;
+  words[reference >> 2] = element;
 }
 
 /** The first element in the map's order, or 0. */

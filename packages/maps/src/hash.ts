@@ -11,7 +11,7 @@ import { ACCESS_FLAGS, checkFlags, checkMaxEntries, checkPerCpuSize, KMALLOC_MAX
 import { copyBytes, round8, zeroBytes } from './bytes.ts';
 import { E2BIG, EINVAL, ENOENT, ENOMEM } from './errno.ts';
 import {
-  countOf, eachElement, findElement, firstElement, giveElement, hashOf, link, nameElement, newElement, nextElement, replace, tableAlloc, tableFree,
+  countOf, eachElement, findElement, findReference, firstElement, giveElement, hashOf, link, nameElement, newElement, nextElement, replace, tableAlloc, tableFree,
   unlink, type HashLayout,
 } from './hash-table.ts';
 import { hashBatchRows } from './hash-batch.ts';
@@ -181,7 +181,8 @@ function updateHash(map: BpfMap<HashData>, key: number, value: number, flags: nu
   if (refusal !== 0) return refusal;
   const { data } = map;
   const hash = hashOf(map, key);
-  const old = findElement(map, data, key, hash);
+  const reference = findReference(map, data, key, hash);
+  const old = reference === 0 ? 0 : map.kernel.arena.u32[reference >> 2]!;
   const presence = checkPresence(old !== 0, flags);
   if (presence !== 0) return presence;
   if (old !== 0 && flags >= BPF_F_LOCK) {
@@ -192,7 +193,7 @@ function updateHash(map: BpfMap<HashData>, key: number, value: number, flags: nu
   if (element < 0) return element;
   initValue(map, element + data.valueOffset, value);
   if (old === 0) link(map, element);
-  else swap(map, old, element);
+  else swap(map, old, element, reference);
   return 0;
 }
 
@@ -204,19 +205,20 @@ function updateLru(map: BpfMap<HashData>, key: number, value: number, flags: num
   const element = takeLru(map, key, hash);
   if (element === 0) return -ENOMEM;
   initValue(map, element + data.valueOffset, value);
-  const old = findElement(map, data, key, hash);
+  const reference = findReference(map, data, key, hash);
+  const old = reference === 0 ? 0 : map.kernel.arena.u32[reference >> 2]!;
   const presence = checkPresence(old !== 0, flags);
   if (presence !== 0) give(map, element);
   else if (old === 0) link(map, element);
   else {
     map.kernel.arena.u32[(element + HASH_ELEMENT.referenced) >> 2] = 1;
-    swap(map, old, element);
+    swap(map, old, element, reference);
   }
   return presence;
 }
 
-function swap(map: BpfMap<HashData>, old: number, element: number): void {
-  replace(map, old, element);
+function swap(map: BpfMap<HashData>, old: number, element: number, reference: number): void {
+  replace(map, old, element, reference);
   freeFields(map, old + map.data.valueOffset);
   give(map, old);
 }

@@ -16,7 +16,7 @@ export function copyValue(map: BpfMap, to: number, from: number): void {
 /** As `copyValue`, for a value whose managed fields were never set up: they become zero (`check_and_init_map_value`). */
 export function initValue(map: BpfMap, to: number, from: number): void {
   copyBytes(map.kernel.arena, to, from, map.valueSize);
-  zeroFields(map, to);
+  if (map.record.length > 0) zeroFields(map, to);
 }
 
 /** Writes zeros over the managed fields of the value at `at`: what user space sees of them. */
