@@ -76,7 +76,7 @@ export function removeFilters(kernel: Task['kernel'], proto: Proto, gone: readon
 }
 
 function flushChain(task: Task, chain: Chain): void {
-  for (const proto of [...chain.protos]) removeFilters(task.kernel, proto, [...proto.filters]);
+  for (const proto of chain.protos.slice()) removeFilters(task.kernel, proto, proto.filters.slice());
 }
 
 /** The block that a request is about. Throws ENODEV, EINVAL. */

@@ -7,7 +7,7 @@ import { deliver } from './deliver.ts';
 import { NetDevice, NetNamespace, type TcSide } from './device.ts';
 import { ETH_HLEN } from './packet.ts';
 import { doRedirect, emptyRedirect, xdpRedirect, type RedirectInfo } from './redirect.ts';
-import { PACKET_HOST, Skb, SkbPool } from './skb.ts';
+import { PACKET_HOST, SkbPool, type Skb } from './skb.ts';
 
 /** Where traced walks record their steps; `push` is for programs that run outside of a walk. */
 export interface PacketTrace {
