@@ -130,7 +130,7 @@ function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size:
     // Only a flexible array at the end may be read beyond the struct.
     const array = last && skipModifiers(btf, last.type).type;
     if (!(last && array?.kind === 'ARRAY' && array.nelems === 0 && off >= struct.size)) {
-      env.refuse('EACCES', `access beyond struct ${struct.name} at off ${off} size ${size}`);
+      env.refuse('EACCES', `access beyond struct ${struct.name || '(anon)'} at off ${off} size ${size}`);
     }
     return scalar;
   }
@@ -159,7 +159,6 @@ function findInMember(
   const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
   const type = view.type!;
   if (type.kind === 'STRUCT' || type.kind === 'UNION') {
-    if (off === 0 && size > bytes) return scalar;
     const inner = findAt(env, btf, view.id, off, size, fromType);
     // A union of one member (as __bpf_md_ptr makes) holds nothing else.
     return type.kind === 'UNION' && type.members.length !== 1 ? { ...inner, inUnion: true } : inner;

@@ -1,7 +1,7 @@
 /** Dynptrs on the stack: two slots each, the first being the one at the lower address (`mark_stack_slots_dynptr` and its kin). */
 
 import type { Env } from './env.ts';
-import { invalidate } from './references.ts';
+import { acquireReference, invalidate } from './references.ts';
 import { markNotInit, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import { ALL_DYNPTR, changeRegs, type FuncState, slotByte, slotReg, STACK_DYNPTR } from './state.ts';
@@ -33,11 +33,12 @@ export function clearDynptr(env: Env, frame: FuncState, spi: number): void {
   changeRegs(env.cur, isSlice, (reg) => invalidate(env, reg));
 }
 
-/** Makes a dynptr of two slots; `spi` is the slot at the lower address. */
-export function placeDynptr(env: Env, frame: FuncState, spi: number, dynType: number, refObjId: number): void {
+/** Makes a dynptr of two slots; `spi` is the slot at the lower address. One that holds a reference acquires it, or shares `heldRef`. */
+export function placeDynptr(env: Env, frame: FuncState, spi: number, dynType: number, heldRef?: number): void {
   destroyIfDynptr(env, frame, spi);
   destroyIfDynptr(env, frame, spi - 1);
   const id = env.nextId();
+  const refObjId = heldRef ?? (isRefcountedDynptr(dynType) ? acquireReference(env, env.insnIdx) : 0);
   for (const slot of [spi, spi - 1]) {
     frame.slots[slot] = ALL_DYNPTR;
     const reg = slotReg(frame, slot);

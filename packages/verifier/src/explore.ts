@@ -124,7 +124,6 @@ export class Exploration {
     const { log, cur } = env;
     if (log.verbose && this.#announce) {
       log.write(`\nfrom ${this.#previous} to ${env.insnIdx}${speculation(cur)}:${stateText(cur, cur.curframe, undefined)}\n`);
-      env.clean();
     }
     this.#announce = false;
     if (env.touchedRegs || env.touchedSlots.size > 0) logState(env);

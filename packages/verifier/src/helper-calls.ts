@@ -106,8 +106,7 @@ function checkMapFits(env: Env, meta: CallMeta, name: string): void {
 function makeDynptr(env: Env, meta: CallMeta): void {
   const regno = meta.uninitDynptrRegno;
   for (let i = 0; i < 16; i += 8) checkMemAccess(env, { regno, off: i, size: 8, write: true, value: -1 });
-  const refObjId = meta.dynType === T.DYNPTR_TYPE_RINGBUF ? acquireReference(env, env.insnIdx) : 0;
-  placeDynptr(env, env.frameOf(env.reg(regno)), slotOf(env, regno), meta.dynType, refObjId);
+  placeDynptr(env, env.frameOf(env.reg(regno)), slotOf(env, regno), meta.dynType);
 }
 
 function release(env: Env, spec: ProtoSpec, meta: CallMeta, name: string): void {

@@ -2,6 +2,7 @@
 
 import { postorder, successors } from './cfg.ts';
 import type { Env } from './env.ts';
+import { CALLBACK_SCC } from './scc.ts';
 import { kfuncRow } from './kfunc-meta.ts';
 import { isHelperCall, isKfuncCall } from './subprograms.ts';
 
@@ -105,7 +106,7 @@ function logLiveRegisters(env: Env): void {
   let text = 'Live regs before insn:\n';
   for (let i = 0; i < env.insns.length; i++) {
     const scc = env.scc[i]!;
-    text += `${scc ? `${String(scc).padStart(3)} ` : '    '}${String(i).padStart(3)}: `;
+    text += `${scc && scc < CALLBACK_SCC ? `${String(scc).padStart(3)} ` : '    '}${String(i).padStart(3)}: `;
     for (let r = 0; r < 10; r++) text += env.liveRegs[i]! & (1 << r) ? r : '.';
     text += ` ${env.text(i)}\n`;
     if (env.insns[i]!.code === 0x18) i++;

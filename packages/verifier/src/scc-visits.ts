@@ -5,12 +5,15 @@
 
 import type { Env } from './env.ts';
 import { propagatePrecision } from './precision.ts';
+import { CALLBACK_SCC } from './scc.ts';
 import type { VerifierState } from './state.ts';
 
 /** One time that a loop was entered. */
 export interface SccVisit {
   entry: VerifierState | undefined;
   backedges: VerifierState[];
+  /** `(call sites,loop)` for the log; empty where the log does not speak of it. */
+  readonly name: string;
 }
 
 const MAX_BACKEDGE_ROUNDS = 64;
@@ -43,10 +46,13 @@ export class SccTracker {
     if (key === undefined) return;
     let visit = this.#visits.get(key);
     if (!visit) {
-      visit = { entry: undefined, backedges: [] };
+      visit = { entry: undefined, backedges: [], name: Number(key.slice(key.indexOf('|') + 1)) < CALLBACK_SCC ? `(${key.replace('|', '')})` : '' };
       this.#visits.set(key, visit);
     }
-    visit.entry ??= state;
+    if (!visit.entry) {
+      visit.entry = state;
+      this.#say('enter', visit);
+    }
     state.visit = visit;
   }
 
@@ -55,17 +61,23 @@ export class SccTracker {
     const { visit } = state;
     if (!visit || visit.entry !== state) return;
     visit.entry = undefined;
+    this.#say('exit', visit);
     this.#settle(visit);
   }
 
   addBackedge(matched: VerifierState, copy: VerifierState): void {
     if (!matched.visit) throw new Error('a loop was closed that was never entered');
+    this.#say('backedge', matched.visit);
     matched.visit.backedges.unshift(copy);
   }
 
   /** Marks of this saved state may still come from back edges. */
   isIncomplete(state: VerifierState): boolean {
     return state.visit !== undefined && state.visit.backedges.length > 0;
+  }
+
+  #say(what: string, visit: SccVisit): void {
+    if (this.#env.log.verbose && visit.name !== '') this.#env.log.write(`SCC ${what} ${visit.name}\n`);
   }
 
   #settle(visit: SccVisit): void {

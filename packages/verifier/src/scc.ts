@@ -3,6 +3,9 @@
 import { successors } from './cfg.ts';
 import type { Env } from './env.ts';
 
+/** Numbers of loops that are a single call with a callback: from here on. */
+export const CALLBACK_SCC: number = 1 << 28;
+
 /** Tarjan's algorithm without recursion. Fills `env.scc`. */
 export function computeSccs(env: Env): void {
   const count = env.insns.length;
@@ -45,12 +48,14 @@ export function computeSccs(env: Env): void {
 function closeComponent(env: Env, root: number, stack: number[], low: Int32Array, done: number, scc: number): number {
   const out = [0, 0];
   const edges = successors(env, root, out);
-  let isLoop = stack[stack.length - 1] !== root || env.callsCallback[root] === 1;
+  let isLoop = stack[stack.length - 1] !== root;
   for (let k = 0; k < edges; k++) if (out[k] === root) isLoop = true;
+  // A call that calls back is a loop of its own; it is not counted among the others.
+  const number = isLoop ? scc : env.callsCallback[root] === 1 ? CALLBACK_SCC + root : 0;
   for (;;) {
     const w = stack.pop()!;
     low[w] = done;
-    if (isLoop) env.scc[w] = scc;
+    env.scc[w] = number;
     if (w === root) break;
   }
   return isLoop ? scc + 1 : scc;

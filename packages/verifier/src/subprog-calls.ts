@@ -31,7 +31,7 @@ export function checkSubprogCall(env: Env, insn: BpfInsn): void {
   env.insnIdx = subprog.start;
   if (env.log.on) {
     env.log.write(`caller:\n${stateText(cur, caller.frameno, undefined)}\ncallee:\n${stateText(cur, cur.curframe, undefined)}\n`);
-    env.clean();
+    env.touchAll();
   }
 }
 
