@@ -7,7 +7,7 @@
  */
 
 import type { BpfMap } from '@libbpf-ts/kernel';
-import { findHashElement, HASH_ELEMENT, hashKey, MAP_HEADER, sameBytes, type Arena } from '@libbpf-ts/vm';
+import { HASH_ELEMENT, hashKey, MAP_HEADER, sameBytes, type Arena } from '@libbpf-ts/vm';
 
 import { copyBytes, roundUpPowerOfTwo } from './bytes.ts';
 import { slabFree, slabGive, slabTake } from './slab.ts';
@@ -40,7 +40,8 @@ export function hashOf(map: BpfMap, key: number): number {
 
 /** Address of the element with this key, or 0. */
 export function findElement(map: BpfMap, layout: HashLayout, key: number, hash: number): number {
-  return findHashElement(map.kernel.arena, map.address, key, hash, layout.keyOffset);
+  const reference = findReference(map, layout, key, hash);
+  return reference === 0 ? 0 : map.kernel.arena.u32[reference >> 2]!;
 }
 
 /**
