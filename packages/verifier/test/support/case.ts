@@ -148,7 +148,7 @@ function attached({ attach_to }: Program, kernelBtf: VerifierBtf): Pick<Verifier
 
 function withKfuncs({ insns, kfuncs }: Assembled, kernelBtf?: VerifierBtf): readonly BpfInsn[] {
   if (!kernelBtf || Object.keys(kfuncs).length === 0) return insns;
-  return insns.map((insn, at) => (kfuncs[at] ? { ...insn, imm: kernelBtf.find(kfuncs[at], 'FUNC') } : insn));
+  return insns.map((insn, at) => (kfuncs[at] && insn.code === 0x85 && insn.src_reg === 2 ? { ...insn, imm: kernelBtf.find(kfuncs[at], 'FUNC') } : insn));
 }
 
 /** `BPF+NET_ADMIN` as the verifier takes it. */
