@@ -36,12 +36,12 @@ export interface FastProg {
  */
 export class ArrayPool {
   readonly #arena: Arena;
-  readonly #pins: Map<number, number>;
+  /** The arrays of the walks under way, the innermost last: walks end in the reverse order of their beginning. */
+  readonly #walked: number[] = [];
   readonly #spares: number[];
 
   constructor(arena: Arena, from?: ArrayPool) {
     this.#arena = arena;
-    this.#pins = new Map();
     this.#spares = from
       ? [...from.#spares]
       : Array.from({ length: MAX_NESTED_WALKS }, () => arena.allocate(MPROG_ARRAY.size));
@@ -53,23 +53,21 @@ export class ArrayPool {
 
   /** Walks under way. */
   get depth(): number {
-    let sum = 0;
-    for (const pins of this.#pins.values()) sum += pins;
-    return sum;
+    return this.#walked.length;
   }
 
+  /** A walk begins. */
   pin(array: number): void {
-    this.#pins.set(array, (this.#pins.get(array) ?? 0) + 1);
+    this.#walked.push(array);
   }
 
-  unpin(array: number): void {
-    const left = this.#pins.get(array)! - 1;
-    if (left > 0) this.#pins.set(array, left);
-    else this.#pins.delete(array);
+  /** The innermost walk ends. */
+  unpin(): void {
+    this.#walked.pop();
   }
 
   pinned(array: number): boolean {
-    return this.#pins.has(array);
+    return this.#walked.includes(array);
   }
 
   /** Gives back `idle` if nobody walks it, else a spare in exchange for it. */

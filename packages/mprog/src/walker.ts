@@ -49,7 +49,7 @@ export class Walker {
     } catch (error) {
       throw this.#stopped(error, stackPointer, tailCalls);
     } finally {
-      this.#pool.unpin(array);
+      this.#pool.unpin();
     }
   }
 
@@ -63,7 +63,7 @@ export class Walker {
     } catch (error) {
       throw this.#stopped(error, stackPointer, tailCalls);
     } finally {
-      this.#pool.unpin(array);
+      this.#pool.unpin();
     }
   }
 
