@@ -152,10 +152,16 @@ class FunctionWriter {
   write(count: number): Written {
     const random = this.#random;
     const sequences: Sequence[] = [];
+    const loops: [first: number, end: number][] = [];
     while (sequences.length < count) {
       if (!random.chance(8)) sequences.push(this.#sequence(sequences.length, count));
-      else sequences.push(...this.#loop(sequences.length));
+      else {
+        const first = sequences.length;
+        sequences.push(...this.#loop(first));
+        loops.push([first, sequences.length]);
+      }
     }
+    throughTheDoor(sequences, loops);
     return { prologue: this.#prologue(), sequences: [...sequences, this.#epilogue()] };
   }
 
@@ -303,6 +309,16 @@ class FunctionWriter {
   #freshArguments(): Sequence {
     return [1, 2, 3, 4, 5].map((register) => movImm(register, this.#random.immediate()));
   }
+}
+
+/** A jump from outside into a loop goes to where its counter is set. */
+function throughTheDoor(sequences: Sequence[], loops: readonly (readonly [first: number, end: number])[]): void {
+  sequences.forEach((sequence, from) => {
+    sequences[from] = sequence.map((one: Jump) => {
+      const loop = loops.find(([first, end]) => one.to !== undefined && one.to > first && one.to < end && (from < first || from >= end));
+      return loop ? { ...one, to: loop[0] } : one;
+    });
+  });
 }
 
 /** Sequences in a row, their jumps resolved; a jump past the last goes to the last. */
