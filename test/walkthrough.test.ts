@@ -11,7 +11,8 @@ const firewall = new Uint8Array(readFileSync(join(import.meta.dirname, '../fixtu
 function namedIn(heading: string): readonly (readonly [name: string, fn: string])[] {
   const section = document.split(`### ${heading}\n`)[1]?.split(/\n##/)[0] ?? '';
   return [...section.matchAll(/^- \*\*([\w-]+)\*\* ((?:`[^`]+`(?: · )?)+)/gm)].flatMap(([, name, list]) =>
-    [...list!.matchAll(/`([^`]+)`/g)].map(([, fn]) => [name!, fn!] as const));
+    [...list!.matchAll(/`([^`]+)`/g)].map(([, fn]) => [name!, fn!] as const),
+  );
 }
 
 function missing(heading: string, called: CalledFunctions): readonly string[] {

@@ -15,9 +15,12 @@ for (const kind of ['packages', 'apps']) {
     documents.push(readme);
     if (!existsSync(join(root, readme))) continue;
     const { name: title, description } = JSON.parse(readFileSync(manifestFile, 'utf8'));
-    const lines = readFileSync(join(root, readme), 'utf8').split('\n').filter((line) => line.trim() !== '');
+    const lines = readFileSync(join(root, readme), 'utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '');
     if (lines[0] !== `# ${title}`) problems.push(`${readme}: the title must be "# ${title}"`);
-    if (lines[1] !== description) problems.push(`${readme}: the first line must be the package's description: "${description}"`);
+    if (lines[1] !== description)
+      problems.push(`${readme}: the first line must be the package's description: "${description}"`);
   }
 }
 
@@ -31,6 +34,7 @@ for (const document of documents) {
     if (!existsSync(join(dirname(path), target))) problems.push(`${document}: the link to ${target} leads nowhere`);
   }
 }
-for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) if (!existsSync(join(root, licence))) problems.push(`${licence} is missing`);
+for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT'])
+  if (!existsSync(join(root, licence))) problems.push(`${licence} is missing`);
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;

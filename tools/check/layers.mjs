@@ -43,11 +43,14 @@ function* sources(folder) {
 }
 
 function checkManifest(folder, manifest) {
-  if (rowOf(manifest.name) < 0) problems.push(`${folder}/package.json: ${manifest.name} has no place in the house (tools/check/layers.mjs)`);
+  if (rowOf(manifest.name) < 0)
+    problems.push(`${folder}/package.json: ${manifest.name} has no place in the house (tools/check/layers.mjs)`);
   for (const dependency of Object.keys(manifest.dependencies ?? {})) {
     if (rowOf(dependency) < 0) {
-      if (folder.startsWith('packages/')) problems.push(`${folder}/package.json: ${dependency} is a run-time dependency from outside`);
-    } else if (!mayImport(manifest.name, dependency)) problems.push(`${folder}/package.json: ${manifest.name} may not depend on ${dependency}`);
+      if (folder.startsWith('packages/'))
+        problems.push(`${folder}/package.json: ${dependency} is a run-time dependency from outside`);
+    } else if (!mayImport(manifest.name, dependency))
+      problems.push(`${folder}/package.json: ${manifest.name} may not depend on ${dependency}`);
   }
 }
 
@@ -57,7 +60,8 @@ function checkFile(folder, manifest, path) {
   for (const [, specifier] of code.matchAll(/(?:^|[\s}])(?:from|import)\s*\(?\s*'([^'\s]+)'/g)) {
     if (specifier.startsWith('.')) continue;
     if (specifier.startsWith('node:')) {
-      if (!nodeAllowed.has(manifest.name)) problems.push(`${where}: imports ${specifier}; library packages run in browsers too`);
+      if (!nodeAllowed.has(manifest.name))
+        problems.push(`${where}: imports ${specifier}; library packages run in browsers too`);
       continue;
     }
     const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0];
@@ -68,11 +72,14 @@ function checkFile(folder, manifest, path) {
     }
     const only = onlyIn.get(`${manifest.name} > ${name}`);
     if (!mayImport(manifest.name, name)) problems.push(`${where}: ${manifest.name} may not import ${name}`);
-    else if (!(name in (manifest.dependencies ?? {}))) problems.push(`${where}: imports ${name}, which package.json does not name`);
-    else if (only && !only.test(relative(join(root, folder, 'src'), path))) problems.push(`${where}: only the facade may import ${name}`);
+    else if (!(name in (manifest.dependencies ?? {})))
+      problems.push(`${where}: imports ${name}, which package.json does not name`);
+    else if (only && !only.test(relative(join(root, folder, 'src'), path)))
+      problems.push(`${where}: only the facade may import ${name}`);
   }
   if (/^export \* from/m.test(code)) problems.push(`${where}: export * hides what is public`);
-  if (folder.startsWith('packages/') && /^(?:export )?let /m.test(code)) problems.push(`${where}: module-level let: state hangs off a kernel`);
+  if (folder.startsWith('packages/') && /^(?:export )?let /m.test(code))
+    problems.push(`${where}: module-level let: state hangs off a kernel`);
 }
 
 for (const kind of ['packages', 'apps']) {

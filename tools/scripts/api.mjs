@@ -12,10 +12,14 @@ for (const name of readdirSync(join(root, 'packages'))) {
   const folder = join(root, 'packages', name);
   if (!existsSync(join(folder, 'api-extractor.json'))) continue;
   mkdirSync(join(folder, 'etc'), { recursive: true });
-  const result = spawnSync(process.execPath, [join(root, 'node_modules/@microsoft/api-extractor/bin/api-extractor'), 'run', '--local'], {
-    cwd: folder,
-    encoding: 'utf8',
-  });
+  const result = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules/@microsoft/api-extractor/bin/api-extractor'), 'run', '--local'],
+    {
+      cwd: folder,
+      encoding: 'utf8',
+    },
+  );
   if (result.status !== 0) console.error(`${name}:\n${result.stdout}${result.stderr}`);
   failed += result.status === 0 ? 0 : 1;
 }

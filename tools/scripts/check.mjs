@@ -13,7 +13,19 @@ const steps = [
   ['types of tests', node, [bin('typescript-7', 'bin/tsc'), '--noEmit', '-p', 'tsconfig.test.json']],
   ['lint', node, [bin('oxlint', 'bin/oxlint'), '--quiet']],
   ['format', node, [bin('oxfmt', 'bin/oxfmt'), '--check']],
-  ['package api and contents', node, [bin('turbo', 'bin/turbo'), 'run', 'check:api', 'check:package', '--output-logs=errors-only', '--ui=stream', '--concurrency=2']],
+  [
+    'package api and contents',
+    node,
+    [
+      bin('turbo', 'bin/turbo'),
+      'run',
+      'check:api',
+      'check:package',
+      '--output-logs=errors-only',
+      '--ui=stream',
+      '--concurrency=2',
+    ],
+  ],
 ];
 
 install();

@@ -21,7 +21,11 @@ const recorders = {
   btf: python('prune_btf.py', verifier('vmlinux-part.btf')),
   'map-calls': python('record_map_calls.py', verifier('map-calls.json')),
   returns: python('record_returns.py', verifier('returns.json')),
-  corpus: [process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/verifier/test/corpus.record.test.ts'], { ORACLE_RECORD: '1' }],
+  corpus: [
+    process.execPath,
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/verifier/test/corpus.record.test.ts'],
+    { ORACLE_RECORD: '1' },
+  ],
   maps: python('record_maps.py'),
   'map-ops': python('record_map_ops.py'),
   'helper-results': python('record_helper_results.py'),
@@ -45,7 +49,11 @@ let failed = 0;
 for (const name of wanted) {
   const [command, args, env, file] = recorders[name];
   if (args[0].endsWith('.py') && !existsSync(args[0])) refuse(`${args[0]} is missing`);
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', file ? openSync(file, 'w') : 'inherit', 'inherit'], env: { ...process.env, ...env } });
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', file ? openSync(file, 'w') : 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   console.log(`${status === 0 ? 'recorded' : 'FAILED  '} ${name}`);
   failed += status === 0 ? 0 : 1;
 }

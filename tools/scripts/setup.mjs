@@ -32,7 +32,9 @@ function pnpmArguments() {
 
 /** Installs what the lockfile names, once for each lockfile. */
 export function install() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'pnpm-lock.yaml'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'pnpm-lock.yaml')))
+    .digest('hex');
   const mark = join(root, 'node_modules', '.libbpf-ts-installed');
   if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return;
   must('install dependencies', 'npx', pnpmArguments());

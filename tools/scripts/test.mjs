@@ -10,7 +10,12 @@ build();
 const check = spawnSync(process.execPath, [join(root, 'tools', 'scripts', 'check.mjs')], { cwd: root, stdio: 'inherit' });
 const tests = spawnSync(
   process.execPath,
-  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--reporter=./tools/scripts/closing-line.mjs', ...(long ? ['--testTimeout=1800000'] : [])],
+  [
+    join(root, 'node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    '--reporter=./tools/scripts/closing-line.mjs',
+    ...(long ? ['--testTimeout=1800000'] : []),
+  ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, ...(long ? { LIBBPF_TS_LONG: '1' } : {}) } },
 );
 if (check.status !== 0) console.error('pnpm check failed: see above');

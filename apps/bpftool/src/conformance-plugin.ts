@@ -41,7 +41,10 @@ function run(engine: string, memory: Uint8Array, insns: readonly BpfInsn[]): big
     if (helper) calls.set(index, { helper });
   });
   const fixups = { constants: new Map(), functions: new Map(), calls, helpersById: helpers };
-  const loaded = runtime.load({ name: 'conformance', insns: withLength, subprograms: subprogramsOf(withLength), fixups }, { engine, fuel: true });
+  const loaded = runtime.load(
+    { name: 'conformance', insns: withLength, subprograms: subprogramsOf(withLength), fixups },
+    { engine, fuel: true },
+  );
   runtime.fuel = BUDGET;
   return loaded.run64(address);
 }
@@ -66,7 +69,8 @@ function readArguments(words: readonly string[]): { engine: string; memory: Uint
     const word = words[index]!;
     if (word === '--engine' || word.startsWith('--engine=')) {
       engine = word === '--engine' ? (words[++index] ?? '') : word.slice(9);
-      if (engine !== 'jit' && engine !== 'interpreter') throw new UsageError(`there is no engine '${engine}': jit, interpreter`);
+      if (engine !== 'jit' && engine !== 'interpreter')
+        throw new UsageError(`there is no engine '${engine}': jit, interpreter`);
     } else if (word.startsWith('--')) continue; // The runner passes options of its own, such as --elf, which change nothing here.
     else memory = bytesOf(word);
   }

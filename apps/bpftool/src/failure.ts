@@ -24,13 +24,23 @@ const isSystemError = (error: unknown): error is Error & SystemError =>
   error instanceof Error && typeof (error as Partial<SystemError>).code === 'string' && 'syscall' in error;
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file', EACCES: 'this user may not read it', EISDIR: 'it is a directory', ENOTDIR: 'a part of the path is not a directory',
-  EPERM: 'this user may not', EROFS: 'the file system is read-only', ENOSPC: 'the disk is full', ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EPERM: 'this user may not',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  ENAMETOOLONG: 'the name is too long',
 };
 
 /** What went wrong with a file, in words. */
 export function fileFailure(what: string, path: string, error: unknown): Failure {
-  const reason = isSystemError(error) ? (REASONS[error.code] ?? error.code) : error instanceof Error ? error.message : String(error);
+  const reason = isSystemError(error)
+    ? (REASONS[error.code] ?? error.code)
+    : error instanceof Error
+      ? error.message
+      : String(error);
   return new Failure(`${path}: cannot ${what}: ${reason}`);
 }
 
@@ -38,5 +48,7 @@ export function fileFailure(what: string, path: string, error: unknown): Failure
 export function oneLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const line = error.message.split('\n')[0]!;
-  return error.name === 'Error' || error.name === 'TypeError' || error.name === 'RangeError' ? `internal error, please report it: ${line}` : line;
+  return error.name === 'Error' || error.name === 'TypeError' || error.name === 'RangeError'
+    ? `internal error, please report it: ${line}`
+    : line;
 }

@@ -20,5 +20,9 @@ export function genSkeleton(words: readonly string[], io: Io): number {
 
 /** `dir/firewall.bpf.o` is called `firewall`. */
 function nameOf(path: string): string {
-  return path.split('/').at(-1)!.replace(/(\.bpf)?\.(o|elf)$/, '').replace(/[^\w$]/g, '_');
+  return path
+    .split('/')
+    .at(-1)!
+    .replace(/(\.bpf)?\.(o|elf)$/, '')
+    .replace(/[^\w$]/g, '_');
 }

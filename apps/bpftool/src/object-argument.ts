@@ -28,9 +28,17 @@ export function openObject({ path }: ObjectArgument, io: Io): ObjectSpec {
 }
 
 /** The program named, or the only one that `accept` takes; otherwise an error that lists the choice. */
-export function chooseProgram(argument: ObjectArgument, spec: ObjectSpec, what: string, accept: (program: ProgramSpec) => boolean): ProgramSpec {
+export function chooseProgram(
+  argument: ObjectArgument,
+  spec: ObjectSpec,
+  what: string,
+  accept: (program: ProgramSpec) => boolean,
+): ProgramSpec {
   if (argument.program === undefined && !spec.programs.some(accept)) {
-    const found = spec.programs.length === 0 ? 'no program at all' : `only ${spec.programs.map(({ name, section }) => `${name} (${section})`).join(', ')}`;
+    const found =
+      spec.programs.length === 0
+        ? 'no program at all'
+        : `only ${spec.programs.map(({ name, section }) => `${name} (${section})`).join(', ')}`;
     throw new Failure(`${argument.path}: no program for ${what}; the object has ${found}`);
   }
   return inFile(argument.path, () => selectProgram(spec, argument.program, accept));
@@ -42,7 +50,8 @@ export function inFile<T>(path: string, work: () => T): T {
     return work();
   } catch (error) {
     if (error instanceof Failure) throw error;
-    if (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError') throw new Failure(`${path}: ${firstLine(error)}`);
+    if (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError')
+      throw new Failure(`${path}: ${firstLine(error)}`);
     throw error;
   }
 }

@@ -43,7 +43,8 @@ class Pair {
     let linux = { ...theirs.execute(op), state: theirs.state() };
     const deadline = Date.now() + PATIENCE_MS;
     // What the running kernel frees through RCU may be seen for a moment longer.
-    while (canonical(here) !== canonical(linux) && op.op === 'id_to_fd' && Date.now() < deadline) linux = { ...theirs.execute(op), state: theirs.state() };
+    while (canonical(here) !== canonical(linux) && op.op === 'id_to_fd' && Date.now() < deadline)
+      linux = { ...theirs.execute(op), state: theirs.state() };
     return canonical(here) === canonical(linux) ? { answer } : { answer, differs: { here, linux } };
   }
 
@@ -52,7 +53,11 @@ class Pair {
   }
 }
 
-function runOps(ops: readonly TraceOp[], fillers: number, linux: () => World): Pick<Divergence, 'ops' | 'here' | 'linux'> | undefined {
+function runOps(
+  ops: readonly TraceOp[],
+  fillers: number,
+  linux: () => World,
+): Pick<Divergence, 'ops' | 'here' | 'linux'> | undefined {
   const pair = new Pair(fillers, linux);
   try {
     for (const [at, op] of ops.entries()) {
@@ -88,7 +93,7 @@ function fuzzRound(seed: number, length: number, linux: () => World): Divergence
 function shrink(found: Divergence, linux: () => World): Divergence {
   let best = found;
   for (let size = best.ops.length >> 1; size >= 1; size >>= 1) {
-    for (let at = 0; at + size < best.ops.length; ) {
+    for (let at = 0; at + size < best.ops.length;) {
       const fewer = [...best.ops.slice(0, at), ...best.ops.slice(at + size)];
       const still = runOps(fewer, best.fillers, linux);
       if (still) best = { ...best, ...still };

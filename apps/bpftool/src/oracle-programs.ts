@@ -39,13 +39,20 @@ function main(words: readonly string[]): number {
   return Number(process.exitCode ?? 0);
 }
 
-function row(line: ProgramLine, engines: Readonly<Record<'jit' | 'interpreter', (line: ProgramLine) => Judgement>>, linux: Syscalls | undefined): object {
+function row(
+  line: ProgramLine,
+  engines: Readonly<Record<'jit' | 'interpreter', (line: ProgramLine) => Judgement>>,
+  linux: Syscalls | undefined,
+): object {
   const jit = engines.jit(line);
   const interpreter = jit.verdict === 'accept' ? engines.interpreter(line) : undefined;
   const theirs = linux && judge(linux, line);
   const { verdict, errno, log_tail } = jit;
   return {
-    id: line.id, verdict, errno, log_tail,
+    id: line.id,
+    verdict,
+    errno,
+    log_tail,
     ...(jit.run ? { jit: jit.run } : {}),
     ...(interpreter ? { interpreter: interpreter.run ?? { error: `refused: ${interpreter.log_tail}` } } : {}),
     ...(theirs ? { linux: { verdict: theirs.verdict, errno: theirs.errno, log_tail: theirs.log_tail, ...theirs.run } } : {}),

@@ -20,9 +20,18 @@ export function progLoad(words: readonly string[], io: Io): number {
   using kernel = createKernel(kernelBtfOf(valueOf(given, 'btf'), io));
   const task = kernel.task('bpftool-ts');
   const results = inFile(argument.path, () =>
-    loadEach(task, spec, { pinDirectory: false, logLevel, ...(argument.program === undefined ? {} : { programs: [argument.program] }) }));
+    loadEach(task, spec, {
+      pinDirectory: false,
+      logLevel,
+      ...(argument.program === undefined ? {} : { programs: [argument.program] }),
+    }),
+  );
   task.exit();
-  io.stdout(given.flags.has('json') ? `${JSON.stringify(results.map(row), null, 1)}\n` : results.map((result) => paragraph(result, logLevel > 0)).join('') + closing(results));
+  io.stdout(
+    given.flags.has('json')
+      ? `${JSON.stringify(results.map(row), null, 1)}\n`
+      : results.map((result) => paragraph(result, logLevel > 0)).join('') + closing(results),
+  );
   return 0;
 }
 

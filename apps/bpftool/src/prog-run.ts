@@ -15,7 +15,8 @@ function keywords(words: readonly string[]): ReadonlyMap<string, string> {
   for (let i = 0; i < words.length; i += 2) {
     const name = words[i]!;
     const value = words[i + 1];
-    if (![...FILES, 'repeat'].includes(name)) throw usage(`prog run does not know '${name}': data_in, data_out, ctx_in, ctx_out, repeat`);
+    if (![...FILES, 'repeat'].includes(name))
+      throw usage(`prog run does not know '${name}': data_in, data_out, ctx_in, ctx_out, repeat`);
     if (value === undefined) throw usage(`${name} needs a value`);
     if (found.has(name)) throw usage(`${name} is given twice`);
     found.set(name, value);
@@ -26,7 +27,8 @@ function keywords(words: readonly string[]): ReadonlyMap<string, string> {
 function repeatOf(text: string | undefined): number {
   if (text === undefined) return 1;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw usage(`repeat ${text} is not a number from 0 to 4294967295`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
+    throw usage(`repeat ${text} is not a number from 0 to 4294967295`);
   return value;
 }
 
@@ -56,11 +58,19 @@ export function progRun(words: readonly string[], io: Io): number {
   if (dataOut !== undefined) io.write(dataOut, result.data);
   if (ctxOut !== undefined) io.write(ctxOut, result.ctx);
   const row = { retval: result.retval >>> 0, duration: result.duration, data_size_out: result.data.length };
-  io.stdout(given.flags.has('json') ? `${JSON.stringify(row)}\n` : `Return value: ${row.retval}, duration (average): ${row.duration}ns\n`);
+  io.stdout(
+    given.flags.has('json')
+      ? `${JSON.stringify(row)}\n`
+      : `Return value: ${row.retval}, duration (average): ${row.duration}ns\n`,
+  );
   return 0;
 }
 
-function runOnce(program: Program, { data, ctx }: { data: Uint8Array | undefined; ctx: Uint8Array | undefined }, repeat: number): ReturnType<Program['testRun']> {
+function runOnce(
+  program: Program,
+  { data, ctx }: { data: Uint8Array | undefined; ctx: Uint8Array | undefined },
+  repeat: number,
+): ReturnType<Program['testRun']> {
   return program.testRun({ repeat, ...(data ? { data } : {}), ...(ctx ? { ctx } : {}) });
 }
 

@@ -57,7 +57,8 @@ export function summaryLine({ packets, verdicts, attached }: RunSummary): string
   });
   const maps = mapsOf(attached).map(({ label, map }) => {
     const entries = entriesOf(map);
-    const body = entries === undefined ? 'null' : `[${entries.map(({ key, value }) => `{"key":${key},"value":${value}}`).join(',')}]`;
+    const body =
+      entries === undefined ? 'null' : `[${entries.map(({ key, value }) => `{"key":${key},"value":${value}}`).join(',')}]`;
     return `${JSON.stringify(label)}:${body}`;
   });
   const counts = JSON.stringify(Object.fromEntries(verdicts));
@@ -71,7 +72,13 @@ export function personReport(summary: RunSummary): string {
     `Hook ${hook}\n`,
     table(attached.map(({ program, path }, i) => [i + 1, program.name, path])),
     `\nPackets${packets > first.length ? ` (the first ${first.length} of ${packets})` : ''}\n`,
-    table(first.map(({ packet, len, path, verdict }) => [packet, `${len} B`, [...path.map(({ prog, ret }) => `${prog}: ${retName(ret)}`), verdict].join(' → ')])),
+    table(
+      first.map(({ packet, len, path, verdict }) => [
+        packet,
+        `${len} B`,
+        [...path.map(({ prog, ret }) => `${prog}: ${retName(ret)}`), verdict].join(' → '),
+      ]),
+    ),
     `\nVerdicts of ${count(packets, 'packet')}\n`,
     table([...verdicts].map(([verdict, number]) => [verdict, number])),
     '\nPrograms\n',

@@ -1,6 +1,14 @@
 /** `run`: programs on a hook of a device, every packet of a capture through it, and what became of each. */
 
-import { isPcapError, LINKTYPE_ETHERNET, linkTypeName, readCapture, writePcapng, type Capture, type PacketToWrite } from '@libbpf-ts/pcap';
+import {
+  isPcapError,
+  LINKTYPE_ETHERNET,
+  linkTypeName,
+  readCapture,
+  writePcapng,
+  type Capture,
+  type PacketToWrite,
+} from '@libbpf-ts/pcap';
 import { VirtualClock } from '@libbpf-ts/kernel';
 import { BPF_ENABLE_STATS, BPF_PROG_TYPE_SCHED_CLS, BPF_STATS_RUN_TIME } from '@libbpf-ts/uapi';
 import { createKernel, load, tcx, type BpfObject, type Program, type ProgramSpec } from 'libbpf-ts';
@@ -42,7 +50,11 @@ export function run(words: readonly string[], io: Io): number {
   const specs = request.objects.map((argument) => openObject(argument, io));
   const programs = request.objects.map((argument, i) => chooseProgram(argument, specs[i]!, request.hook, isForTc));
   const clock = new VirtualClock();
-  using kernel = createKernel({ clock, ...kernelBtfOf(request.btf, io), ...(request.engine === undefined ? {} : { engine: request.engine }) });
+  using kernel = createKernel({
+    clock,
+    ...kernelBtfOf(request.btf, io),
+    ...(request.engine === undefined ? {} : { engine: request.engine }),
+  });
   const device = kernel.net.addDevice({ name: 'eth0' });
   const task = kernel.task('bpftool-ts');
   task.bpf(BPF_ENABLE_STATS, { type: BPF_STATS_RUN_TIME });
@@ -53,12 +65,19 @@ export function run(words: readonly string[], io: Io): number {
       const program = object.program(programs[i]!.name);
       program.attach(hook, { at: 'tail' });
       return { path, object, program };
-    }));
+    }),
+  );
   applySettings(attached, request.settings);
   const sender = new Sender({ device, clock, direction: HOOKS[request.hook], attached });
   const sent = sendAll(sender, capture, request, io);
   if (request.write !== undefined) io.write(request.write, writePcapng(sent.kept, device.name));
-  const summary: RunSummary = { hook: hook.name, packets: capture.packets.length, verdicts: sent.verdicts, first: sent.first, attached };
+  const summary: RunSummary = {
+    hook: hook.name,
+    packets: capture.packets.length,
+    verdicts: sent.verdicts,
+    first: sent.first,
+    attached,
+  };
   io.stdout(request.json ? summaryLine(summary) : personReport(summary));
   return 0;
 }
@@ -97,8 +116,13 @@ function parseRequest(words: readonly string[], io: Io): Request {
   if (!Object.hasOwn(HOOKS, hook)) throw usage(`there is no hook '${hook}': ${Object.keys(HOOKS).join(', ')}`);
   if (pcap === undefined) throw usage('run needs --pcap');
   return {
-    objects: given.plain.map((word) => splitObject(word, io)), hook: hook as Request['hook'], pcap, write: valueOf(given, 'write'),
-    settings: (given.values.get('set') ?? []).map(parseSetting), engine: engineOf(valueOf(given, 'engine')), json: given.flags.has('json'),
+    objects: given.plain.map((word) => splitObject(word, io)),
+    hook: hook as Request['hook'],
+    pcap,
+    write: valueOf(given, 'write'),
+    settings: (given.values.get('set') ?? []).map(parseSetting),
+    engine: engineOf(valueOf(given, 'engine')),
+    json: given.flags.has('json'),
     btf: valueOf(given, 'btf'),
   };
 }
@@ -110,7 +134,9 @@ function openCapture(path: string, io: Io): Capture {
   try {
     const capture = readCapture(bytes);
     if (capture.packets.length > 0 && capture.linkType !== LINKTYPE_ETHERNET) {
-      throw new Failure(`${path}: the capture is ${linkTypeName(capture.linkType)}; only Ethernet frames can be sent through a device, record on one`);
+      throw new Failure(
+        `${path}: the capture is ${linkTypeName(capture.linkType)}; only Ethernet frames can be sent through a device, record on one`,
+      );
     }
     return capture;
   } catch (error) {

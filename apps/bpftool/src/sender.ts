@@ -40,14 +40,26 @@ export class Sender {
     const { clock, device, direction } = this.#options;
     this.#first ??= timestamp;
     if (timestamp > this.#first) clock.moveTo(this.#boot + timestamp - this.#first);
-    const { outcome, verdict, code, path: steps, frame } = direction === 'ingress' ? device.receive(data) : device.transmit(data);
+    const {
+      outcome,
+      verdict,
+      code,
+      path: steps,
+      frame,
+    } = direction === 'ingress' ? device.receive(data) : device.transmit(data);
     const path = steps.map(({ id, prog, ret }) => ({ prog: this.#names.get(id) ?? prog, ret }));
     const result: PacketResult = { packet: number, len: data.length, verdict, code, path };
     if (outcome === 'dropped' || frame === undefined) return { result, kept: undefined };
     const cut = originalLength - data.length;
     return {
       result,
-      kept: { data: frame, originalLength: frame.length + Math.max(0, cut), timestamp, verdict: { kind: VERDICT_TC, code: BigInt(code) }, comment: comment(result) },
+      kept: {
+        data: frame,
+        originalLength: frame.length + Math.max(0, cut),
+        timestamp,
+        verdict: { kind: VERDICT_TC, code: BigInt(code) },
+        comment: comment(result),
+      },
     };
   }
 }

@@ -8,7 +8,9 @@ export function table(rows: readonly (readonly (string | number | bigint)[])[], 
   const widths = Array.from({ length: columns }, (_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
   const numeric = Array.from({ length: columns }, (_, i) => rows.every((row) => typeof row[i] !== 'string'));
   return cells
-    .map((row) => `${indent}${row.map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ')}`.trimEnd())
+    .map((row) =>
+      `${indent}${row.map((cell, i) => (numeric[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ')}`.trimEnd(),
+    )
     .join('\n')
     .concat('\n');
 }

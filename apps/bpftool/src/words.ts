@@ -29,13 +29,16 @@ export function splitWords(words: readonly string[], { flags, values, repeated =
       plain.push(word);
       continue;
     }
-    const [name, inline] = word.includes('=') ? [word.slice(2, word.indexOf('=')), word.slice(word.indexOf('=') + 1)] : [word.slice(2), undefined];
+    const [name, inline] = word.includes('=')
+      ? [word.slice(2, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]
+      : [word.slice(2), undefined];
     if (flags.includes(name)) {
       if (inline !== undefined) throw usage(`--${name} takes no value`);
       given.add(name);
       continue;
     }
-    if (!values.includes(name) && !repeated.includes(name)) throw usage(`unknown option --${name}${nearest(name, [...flags, ...values, ...repeated])}`);
+    if (!values.includes(name) && !repeated.includes(name))
+      throw usage(`unknown option --${name}${nearest(name, [...flags, ...values, ...repeated])}`);
     const value = inline ?? words[++i];
     if (value === undefined || (inline === undefined && value.startsWith('--'))) throw usage(`--${name} needs a value`);
     if (found.has(name) && !repeated.includes(name)) throw usage(`--${name} is given twice`);
@@ -51,7 +54,9 @@ export function valueOf(words: Words, name: string): string | undefined {
 
 /** ` (did you mean X?)` where a known word is two edits or fewer away. */
 export function nearest(word: string, known: readonly string[]): string {
-  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(word, candidate) })).sort((a, b) => a.distance - b.distance);
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
   return best && best.distance <= 2 ? `, did you mean ${best.candidate}?` : '';
 }
@@ -60,7 +65,8 @@ function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
     row = next;
   }
   return row[b.length]!;

@@ -22,7 +22,8 @@ const bigEndian = ((): Uint8Array => {
   view.setUint32(44, 64);
   return bytes;
 })();
-const change = (bytes: Uint8Array, offset: number, value: number): Uint8Array => Uint8Array.from(bytes, (byte, i) => (i === offset ? value : byte));
+const change = (bytes: Uint8Array, offset: number, value: number): Uint8Array =>
+  Uint8Array.from(bytes, (byte, i) => (i === offset ? value : byte));
 const good = ['--hook', 'tcx/ingress', '--pcap', pcap];
 
 describe('a command line that makes no sense is told in one line, with exit code 2', () => {
@@ -32,7 +33,11 @@ describe('a command line that makes no sense is told in one line, with exit code
     ['a typo in the prog command', ['prog', 'lod'], /no prog command 'lod', did you mean load\?/],
     ['no object', ['run', ...good], /at least one OBJ/],
     ['a typo in an option', ['run', firewall, '--hok', 'tcx/ingress'], /unknown option --hok, did you mean hook\?/],
-    ['an unknown hook', ['run', firewall, '--hook', 'tcx/ingres', '--pcap', pcap], /no hook 'tcx\/ingres': tcx\/ingress, tcx\/egress/],
+    [
+      'an unknown hook',
+      ['run', firewall, '--hook', 'tcx/ingres', '--pcap', pcap],
+      /no hook 'tcx\/ingres': tcx\/ingress, tcx\/egress/,
+    ],
     ['no hook', ['run', firewall, '--pcap', pcap], /needs --hook/],
     ['no capture', ['run', firewall, '--hook', 'tcx/ingress'], /needs --pcap/],
     ['an option without its value', ['run', firewall, '--hook'], /--hook needs a value/],
@@ -73,11 +78,27 @@ describe('input that cannot be used is told in one line that names the file, wit
     ['a big-endian object', ['run', 'big-endian.o', ...good], /big-endian\.o: .*(big.endian|byte order)/i],
     ['a 32-bit object', ['run', 'elf32.o', ...good], /elf32\.o: .*(32|class)/i],
     ['a program that is not there', ['run', `${firewall}:firewal`, ...good], /firewall\.bpf\.o: .*firewal.*firewall/],
-    ['a map that is not there', ['run', firewall, ...good, '--set', 'blocklst:1=2'], /no object has a map 'blocklst'; there are: reasons, blocklist/],
+    [
+      'a map that is not there',
+      ['run', firewall, ...good, '--set', 'blocklst:1=2'],
+      /no object has a map 'blocklst'; there are: reasons, blocklist/,
+    ],
     ['a key that does not fit', ['run', firewall, ...good, '--set', 'blocklist:hex:0a=hex:00'], /--set blocklist/],
-    ['a capture that is cut', ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'cut.pcap'], /cut\.pcap: .*middle of packet 1.*at byte 40/],
-    ['a capture that is none', ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'text.o'], /text\.o: .*neither a pcap nor a pcapng/],
-    ['a capture of another link type', ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'loopback.pcap'], /loopback\.pcap: .*BSD loopback.*only Ethernet/],
+    [
+      'a capture that is cut',
+      ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'cut.pcap'],
+      /cut\.pcap: .*middle of packet 1.*at byte 40/,
+    ],
+    [
+      'a capture that is none',
+      ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'text.o'],
+      /text\.o: .*neither a pcap nor a pcapng/,
+    ],
+    [
+      'a capture of another link type',
+      ['run', firewall, '--hook', 'tcx/ingress', '--pcap', 'loopback.pcap'],
+      /loopback\.pcap: .*BSD loopback.*only Ethernet/,
+    ],
     ['packets that prog run does not take', ['prog', 'run', firewall, 'data_in', 'empty.o'], /EINVAL/],
   ])('%s', (_, words, line) => {
     const { code, out, err } = runCli(words, files);

@@ -10,7 +10,10 @@ import { parseTrace, type Trace } from '../src/oracle/trace.ts';
 import { simulatedWorld } from '../src/oracle/world.ts';
 
 const own = fileURLToPath(new URL('../../../packages/tcx/test/oracle', import.meta.url));
-const tracesIn = (folder: string): [string, string][] => readdirSync(folder).filter((name) => name.endsWith('.jsonl')).map((name) => [name, join(folder, name)]);
+const tracesIn = (folder: string): [string, string][] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .map((name) => [name, join(folder, name)]);
 const read = (path: string): Trace => parseTrace(readFileSync(path, 'utf8'));
 
 function differences(trace: Trace): unknown[] {

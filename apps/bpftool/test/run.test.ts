@@ -9,8 +9,17 @@ import { fixtures, runCli } from './memory-io.ts';
 
 const demo = join(fixtures, 'demo');
 const words = [
-  'run', join(demo, 'flows.bpf.o'), `${join(demo, 'firewall.bpf.o')}:firewall`, '--hook', 'tcx/ingress', '--pcap', join(demo, 'traffic.pcap'),
-  '--set', 'blocklist:10.9.0.102={"hits":0,"note":7}', '--btf', 'none',
+  'run',
+  join(demo, 'flows.bpf.o'),
+  `${join(demo, 'firewall.bpf.o')}:firewall`,
+  '--hook',
+  'tcx/ingress',
+  '--pcap',
+  join(demo, 'traffic.pcap'),
+  '--set',
+  'blocklist:10.9.0.102={"hits":0,"note":7}',
+  '--btf',
+  'none',
 ];
 
 interface PacketLine {
@@ -21,16 +30,28 @@ interface PacketLine {
   readonly path: readonly { readonly prog: string; readonly ret: number }[];
 }
 
-function jsonRun(extra: readonly string[] = []): { readonly packets: readonly PacketLine[]; readonly summary: Record<string, unknown>; readonly written: ReadonlyMap<string, Uint8Array> } {
+function jsonRun(extra: readonly string[] = []): {
+  readonly packets: readonly PacketLine[];
+  readonly summary: Record<string, unknown>;
+  readonly written: ReadonlyMap<string, Uint8Array>;
+} {
   const { code, out, err, written } = runCli([...words, '--json', ...extra]);
   expect({ code, err }).toEqual({ code: 0, err: '' });
-  const lines = out.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-  return { packets: lines.slice(0, -1) as unknown as PacketLine[], summary: lines.at(-1)!['summary'] as Record<string, unknown>, written };
+  const lines = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return {
+    packets: lines.slice(0, -1) as unknown as PacketLine[],
+    summary: lines.at(-1)!['summary'] as Record<string, unknown>,
+    written,
+  };
 }
 
 /** IPv4 packets of the blocked host, by reading the capture ourselves. */
-const blocked = readCapture(new Uint8Array(execFileSync('cat', [join(demo, 'traffic.pcap')]))).packets.map(({ data }) =>
-  data[12] === 8 && data[13] === 0 && data.length >= 34 && data[26] === 10 && data[27] === 9 && data[29] === 102);
+const blocked = readCapture(new Uint8Array(execFileSync('cat', [join(demo, 'traffic.pcap')]))).packets.map(
+  ({ data }) => data[12] === 8 && data[13] === 0 && data.length >= 34 && data[26] === 10 && data[27] === 9 && data[29] === 102,
+);
 
 describe.each(['jit', 'interpreter'])('the demo on the %s', (engine) => {
   const { packets, summary, written } = jsonRun(['--engine', engine, '--write', 'kept.pcapng']);
@@ -42,15 +63,27 @@ describe.each(['jit', 'interpreter'])('the demo on the %s', (engine) => {
 
   test('tells the path of each packet', () => {
     const dropped = packets.find(({ verdict }) => verdict === 'TCX_DROP');
-    expect(dropped).toMatchObject({ code: 2, path: [{ prog: 'flow_counter', ret: -1 }, { prog: 'firewall', ret: 2 }] });
+    expect(dropped).toMatchObject({
+      code: 2,
+      path: [
+        { prog: 'flow_counter', ret: -1 },
+        { prog: 'firewall', ret: 2 },
+      ],
+    });
   });
 
   test('sums up', () => {
     const drops = blocked.filter(Boolean).length;
     expect(summary['packets']).toBe(packets.length);
     expect(summary['verdicts']).toEqual({ TCX_NEXT: packets.length - drops, TCX_DROP: drops });
-    expect(summary['programs']).toMatchObject([{ name: 'flow_counter', run_cnt: packets.length }, { name: 'firewall', run_cnt: packets.length }]);
-    const maps = summary['maps'] as Record<string, readonly { readonly key: unknown; readonly value: Record<string, unknown> }[]>;
+    expect(summary['programs']).toMatchObject([
+      { name: 'flow_counter', run_cnt: packets.length },
+      { name: 'firewall', run_cnt: packets.length },
+    ]);
+    const maps = summary['maps'] as Record<
+      string,
+      readonly { readonly key: unknown; readonly value: Record<string, unknown> }[]
+    >;
     expect(maps['blocklist']).toEqual([{ key: 0x6600090a, value: { hits: drops, note: 7, pad: 0 } }]);
     expect(maps['flows']!.reduce((sum, { value }) => sum + Number(value['packets']), 0)).toBe(packets.length - 3);
     expect(maps['flows']!.map(({ key }) => (key as Record<string, unknown>)['vlan'])).toContain(42);
@@ -69,7 +102,12 @@ describe.each(['jit', 'interpreter'])('the demo on the %s', (engine) => {
       const file = join(folder, 'kept.pcapng');
       writeFileSync(file, written.get('kept.pcapng')!);
       const fields = ['frame.verdict.ebpf_tc', 'frame.comment'].flatMap((field) => ['-e', field]);
-      const lines = execFileSync('tshark', ['-r', file, '-T', 'fields', ...fields], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trimEnd().split('\n');
+      const lines = execFileSync('tshark', ['-r', file, '-T', 'fields', ...fields], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+        .trimEnd()
+        .split('\n');
       expect(new Set(lines)).toEqual(new Set(['-1\tTCX_NEXT: flow_counter, firewall let it pass on']));
     } finally {
       rmSync(folder, { recursive: true });
@@ -88,7 +126,10 @@ test('for a person it prints the order, paths, counts and maps', () => {
 
 test('prog run gives what the program returned, unsigned', () => {
   const packet = new Uint8Array(64).fill(1);
-  const { code, out } = runCli(['prog', 'run', join(demo, 'firewall.bpf.o'), 'data_in', 'packet', 'repeat', '10', '--json', '--btf', 'none'], { packet });
+  const { code, out } = runCli(
+    ['prog', 'run', join(demo, 'firewall.bpf.o'), 'data_in', 'packet', 'repeat', '10', '--json', '--btf', 'none'],
+    { packet },
+  );
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ retval: 0xffff_ffff, data_size_out: 64 });
 });

@@ -113,7 +113,9 @@ export class Btf {
 
   /** Ids of all types with this name (and one of these kinds), the base's first. */
   idsByName(name: string, ...kinds: readonly BtfKind[]): number[] {
-    const own = this.#names().lookup(name).filter((id) => kinds.length === 0 || kinds.includes(this.kind(id)));
+    const own = this.#names()
+      .lookup(name)
+      .filter((id) => kinds.length === 0 || kinds.includes(this.kind(id)));
     return this.base ? [...this.base.idsByName(name, ...kinds), ...own.filter((id) => id >= this.startId)] : own;
   }
 
@@ -157,7 +159,7 @@ export class Btf {
     const end = hdr_len + type_off + type_len;
     let offsets = new Uint32Array(Math.max(16, type_len >> 4));
     let count = 0;
-    for (let at = hdr_len + type_off; at < end; ) {
+    for (let at = hdr_len + type_off; at < end;) {
       const size = this.#recordSize(at, end, this.startId + count);
       if (count === offsets.length) {
         const grown = new Uint32Array(offsets.length * 2);
@@ -174,9 +176,11 @@ export class Btf {
     if (at + 12 > end) throw new BtfError('BTF_TRUNCATED', 'a type record is cut short', { offset: at, type_id: id });
     const info = this.#view.getUint32(at + 4, this.littleEndian);
     const kind = (info >>> 24) & 0x1f;
-    if (kind === 0 || kind >= BTF_KINDS.length) throw new BtfError('BTF_BAD_KIND', `unknown kind ${kind}`, { offset: at, type_id: id });
+    if (kind === 0 || kind >= BTF_KINDS.length)
+      throw new BtfError('BTF_BAD_KIND', `unknown kind ${kind}`, { offset: at, type_id: id });
     const size = 12 + EXTRA_FIXED[kind]! + EXTRA_EACH[kind]! * (info & 0xffff);
-    if (at + size > end) throw new BtfError('BTF_TRUNCATED', `a ${BTF_KINDS[kind]} record is cut short`, { offset: at, type_id: id });
+    if (at + size > end)
+      throw new BtfError('BTF_TRUNCATED', `a ${BTF_KINDS[kind]} record is cut short`, { offset: at, type_id: id });
     return size;
   }
 
@@ -206,37 +210,80 @@ export class Btf {
     const kflag = info >>> 31 === 1;
     const rest = at + 12;
     switch (kind) {
-      case 'VOID': return VOID;
+      case 'VOID':
+        return VOID;
       case 'INT': {
         const word = this.#u32(rest);
-        return { kind, id, name, size: value, encoding: (word >>> 24) & 0xf, bit_offset: (word >>> 16) & 0xff, bits: word & 0xff };
+        return {
+          kind,
+          id,
+          name,
+          size: value,
+          encoding: (word >>> 24) & 0xf,
+          bit_offset: (word >>> 16) & 0xff,
+          bits: word & 0xff,
+        };
       }
-      case 'PTR': return { kind, id, name, type: value };
-      case 'ARRAY': return { kind, id, name, type: this.#u32(rest), index_type: this.#u32(rest + 4), nelems: this.#u32(rest + 8) };
-      case 'STRUCT': case 'UNION':
+      case 'PTR':
+        return { kind, id, name, type: value };
+      case 'ARRAY':
+        return { kind, id, name, type: this.#u32(rest), index_type: this.#u32(rest + 4), nelems: this.#u32(rest + 8) };
+      case 'STRUCT':
+      case 'UNION':
         return { kind, id, name, size: value, members: this.#list(rest, 12, vlen, (m) => this.#member(m, kflag)) };
       case 'ENUM':
         return {
-          kind, id, name, size: value, signed: kflag,
+          kind,
+          id,
+          name,
+          size: value,
+          signed: kflag,
           values: this.#list(rest, 8, vlen, (v) => ({
-            name: this.#name(v), value: BigInt(kflag ? this.#u32(v + 4) | 0 : this.#u32(v + 4)),
+            name: this.#name(v),
+            value: BigInt(kflag ? this.#u32(v + 4) | 0 : this.#u32(v + 4)),
           })),
         };
       case 'ENUM64':
-        return { kind, id, name, size: value, signed: kflag, values: this.#list(rest, 12, vlen, (v) => ({ name: this.#name(v), value: this.#wide(v, kflag) })) };
-      case 'FWD': return { kind, id, name, union: kflag };
-      case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': return { kind, id, name, type: value };
-      case 'FUNC': return { kind, id, name, type: value, linkage: vlen };
+        return {
+          kind,
+          id,
+          name,
+          size: value,
+          signed: kflag,
+          values: this.#list(rest, 12, vlen, (v) => ({ name: this.#name(v), value: this.#wide(v, kflag) })),
+        };
+      case 'FWD':
+        return { kind, id, name, union: kflag };
+      case 'TYPEDEF':
+      case 'VOLATILE':
+      case 'CONST':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+        return { kind, id, name, type: value };
+      case 'FUNC':
+        return { kind, id, name, type: value, linkage: vlen };
       case 'FUNC_PROTO':
-        return { kind, id, name, type: value, params: this.#list(rest, 8, vlen, (p) => ({ name: this.#name(p), type: this.#u32(p + 4) })) };
-      case 'VAR': return { kind, id, name, type: value, linkage: this.#u32(rest) };
+        return {
+          kind,
+          id,
+          name,
+          type: value,
+          params: this.#list(rest, 8, vlen, (p) => ({ name: this.#name(p), type: this.#u32(p + 4) })),
+        };
+      case 'VAR':
+        return { kind, id, name, type: value, linkage: this.#u32(rest) };
       case 'DATASEC':
         return {
-          kind, id, name, size: value,
+          kind,
+          id,
+          name,
+          size: value,
           vars: this.#list(rest, 12, vlen, (v) => ({ type: this.#u32(v), offset: this.#u32(v + 4), size: this.#u32(v + 8) })),
         };
-      case 'FLOAT': return { kind, id, name, size: value };
-      case 'DECL_TAG': return { kind, id, name, type: value, component_idx: this.#u32(rest) | 0 };
+      case 'FLOAT':
+        return { kind, id, name, size: value };
+      case 'DECL_TAG':
+        return { kind, id, name, type: value, component_idx: this.#u32(rest) | 0 };
     }
   }
 
@@ -248,14 +295,17 @@ export class Btf {
   #member(at: number, kflag: boolean): BtfMember {
     const word = this.#u32(at + 8);
     return {
-      name: this.#name(at), type: this.#u32(at + 4),
-      bit_offset: kflag ? word & 0xffffff : word, bitfield_size: kflag ? word >>> 24 : 0,
+      name: this.#name(at),
+      type: this.#u32(at + 4),
+      bit_offset: kflag ? word & 0xffffff : word,
+      bitfield_size: kflag ? word >>> 24 : 0,
     };
   }
 }
 
 function byteOrder(view: DataView): boolean {
-  if (view.byteLength < 8) throw new BtfError('BTF_TRUNCATED', `${view.byteLength} bytes are too few for a BTF header`, { offset: 0 });
+  if (view.byteLength < 8)
+    throw new BtfError('BTF_TRUNCATED', `${view.byteLength} bytes are too few for a BTF header`, { offset: 0 });
   if (view.getUint16(0, true) === BTF_MAGIC) return true;
   if (view.getUint16(0, false) === BTF_MAGIC) return false;
   throw new BtfError('BTF_NOT_BTF', `magic is 0x${view.getUint16(0, true).toString(16)}, not 0xeb9f`, { offset: 0 });
@@ -263,14 +313,21 @@ function byteOrder(view: DataView): boolean {
 
 function readHeader(view: DataView, little: boolean): BtfHeader {
   const hdr_len = view.getUint32(4, little);
-  if (view.getUint8(2) !== BTF_VERSION) throw new BtfError('BTF_BAD_HEADER', `version ${view.getUint8(2)} is not supported`, { offset: 2 });
+  if (view.getUint8(2) !== BTF_VERSION)
+    throw new BtfError('BTF_BAD_HEADER', `version ${view.getUint8(2)} is not supported`, { offset: 2 });
   if (hdr_len < 24 || hdr_len > view.byteLength) {
     throw new BtfError('BTF_BAD_HEADER', `header length ${hdr_len} does not fit ${view.byteLength} bytes`, { offset: 4 });
   }
-  const [type_off, type_len, str_off, str_len] = [8, 12, 16, 20].map((at) => view.getUint32(at, little)) as [number, number, number, number];
+  const [type_off, type_len, str_off, str_len] = [8, 12, 16, 20].map((at) => view.getUint32(at, little)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const space = view.byteLength - hdr_len;
   if (type_off + type_len > space) throw new BtfError('BTF_TRUNCATED', 'the type section ends beyond the data', { offset: 8 });
   if (str_off + str_len > space) throw new BtfError('BTF_TRUNCATED', 'the string section ends beyond the data', { offset: 16 });
-  if (type_off % 4 !== 0) throw new BtfError('BTF_BAD_HEADER', `type section offset ${type_off} is not aligned to 4`, { offset: 8 });
+  if (type_off % 4 !== 0)
+    throw new BtfError('BTF_BAD_HEADER', `type section offset ${type_off} is not aligned to 4`, { offset: 8 });
   return { hdr_len, type_off, type_len, str_off, str_len };
 }

@@ -69,15 +69,30 @@ export class BtfBuilder {
     return this.#composite('UNION', name, size, members);
   }
 
-  enum(name: string, values: Readonly<Record<string, number>>, options: { readonly size?: number; readonly signed?: boolean } = {}): number {
+  enum(
+    name: string,
+    values: Readonly<Record<string, number>>,
+    options: { readonly size?: number; readonly signed?: boolean } = {},
+  ): number {
     const list = Object.entries(values);
     const signed = options.signed ?? list.some(([, value]) => value < 0);
-    return this.#add('ENUM', name, list.length, options.size ?? 4, signed, list.flatMap(([n, v]) => [this.string(n), v]));
+    return this.#add(
+      'ENUM',
+      name,
+      list.length,
+      options.size ?? 4,
+      signed,
+      list.flatMap(([n, v]) => [this.string(n), v]),
+    );
   }
 
   enum64(name: string, values: Readonly<Record<string, bigint>>, signed = false): number {
     const list = Object.entries(values);
-    const words = list.flatMap(([n, v]) => [this.string(n), Number(BigInt.asUintN(32, v)), Number(BigInt.asUintN(32, v >> 32n))]);
+    const words = list.flatMap(([n, v]) => [
+      this.string(n),
+      Number(BigInt.asUintN(32, v)),
+      Number(BigInt.asUintN(32, v >> 32n)),
+    ]);
     return this.#add('ENUM64', name, list.length, 8, signed, words);
   }
 
@@ -98,15 +113,33 @@ export class BtfBuilder {
   }
 
   funcProto(returns: number, params: readonly { readonly name: string; readonly type: number }[]): number {
-    return this.#add('FUNC_PROTO', '', params.length, returns, false, params.flatMap((p) => [this.string(p.name), p.type]));
+    return this.#add(
+      'FUNC_PROTO',
+      '',
+      params.length,
+      returns,
+      false,
+      params.flatMap((p) => [this.string(p.name), p.type]),
+    );
   }
 
   variable(name: string, type: number, linkage = 1): number {
     return this.#add('VAR', name, 0, type, false, [linkage]);
   }
 
-  datasec(name: string, size: number, vars: readonly { readonly type: number; readonly offset: number; readonly size: number }[]): number {
-    return this.#add('DATASEC', name, vars.length, size, false, vars.flatMap((v) => [v.type, v.offset, v.size]));
+  datasec(
+    name: string,
+    size: number,
+    vars: readonly { readonly type: number; readonly offset: number; readonly size: number }[],
+  ): number {
+    return this.#add(
+      'DATASEC',
+      name,
+      vars.length,
+      size,
+      false,
+      vars.flatMap((v) => [v.type, v.offset, v.size]),
+    );
   }
 
   float(name: string, size: number): number {
@@ -132,7 +165,11 @@ export class BtfBuilder {
 
   #composite(kind: 'STRUCT' | 'UNION', name: string, size: number, members: readonly MemberSpec[]): number {
     const kflag = members.some((m) => m.bitfield_size !== undefined);
-    const words = members.flatMap((m) => [this.string(m.name), m.type, kflag ? ((m.bitfield_size ?? 0) << 24) | m.bit_offset : m.bit_offset]);
+    const words = members.flatMap((m) => [
+      this.string(m.name),
+      m.type,
+      kflag ? ((m.bitfield_size ?? 0) << 24) | m.bit_offset : m.bit_offset,
+    ]);
     return this.#add(kind, name, members.length, size, kflag, words);
   }
 

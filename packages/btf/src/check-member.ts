@@ -11,12 +11,20 @@ export function checkMember(check: TypeCheck, struct: BtfStruct, member: BtfMemb
   const target = behindModifiers(check, type);
   const bit = member.bit_offset;
   switch (target.kind) {
-    case 'INT': return checkInt(check, struct, bit + target.bit_offset, target.bits);
-    case 'PTR': case 'ARRAY': case 'STRUCT': case 'UNION': case 'ENUM': case 'ENUM64': return checkAligned(check, struct, bit, check.sized(target.id)!.size);
+    case 'INT':
+      return checkInt(check, struct, bit + target.bit_offset, target.bits);
+    case 'PTR':
+    case 'ARRAY':
+    case 'STRUCT':
+    case 'UNION':
+    case 'ENUM':
+    case 'ENUM64':
+      return checkAligned(check, struct, bit, check.sized(target.id)!.size);
     case 'FLOAT':
       if ((bit >> 3) % Math.min(8, target.size) !== 0) throw check.refuse('Member is not properly aligned');
       return checkFits(check, struct, bit >> 3, target.size);
-    default: throw check.refuse('Unsupported check_member');
+    default:
+      throw check.refuse('Unsupported check_member');
   }
 }
 
@@ -32,8 +40,14 @@ export function checkBitMember(check: TypeCheck, struct: BtfStruct, member: BtfM
 
 function behindModifiers(check: TypeCheck, type: BtfType): BtfType {
   switch (type.kind) {
-    case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': return check.sized(type.id)?.type ?? type;
-    default: return type;
+    case 'TYPEDEF':
+    case 'VOLATILE':
+    case 'CONST':
+    case 'RESTRICT':
+    case 'TYPE_TAG':
+      return check.sized(type.id)?.type ?? type;
+    default:
+      return type;
   }
 }
 

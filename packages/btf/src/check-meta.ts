@@ -24,7 +24,14 @@ export function checkMeta(bytes: Uint8Array, header: CheckedHeader): number[] {
   return new MetaCheck(bytes, header).run();
 }
 
-const EACH: Partial<{ readonly [K in BtfKind]: number }> = { STRUCT: 12, UNION: 12, ENUM: 8, ENUM64: 12, FUNC_PROTO: 8, DATASEC: 12 };
+const EACH: Partial<{ readonly [K in BtfKind]: number }> = {
+  STRUCT: 12,
+  UNION: 12,
+  ENUM: 8,
+  ENUM64: 12,
+  FUNC_PROTO: 8,
+  DATASEC: 12,
+};
 const FIXED: Partial<{ readonly [K in BtfKind]: number }> = { INT: 4, ARRAY: 12, VAR: 4, DECL_TAG: 4 };
 const bytesOf = (bits: number): number => Math.ceil(bits / 8);
 
@@ -43,7 +50,7 @@ class MetaCheck {
 
   run(): number[] {
     const offsets: number[] = [];
-    for (let at = this.#header.hdr_len + this.#header.type_off; at < this.#end; ) {
+    for (let at = this.#header.hdr_len + this.#header.type_off; at < this.#end;) {
       offsets.push(at);
       at += this.#record(at, offsets.length);
     }
@@ -67,7 +74,15 @@ class MetaCheck {
     const number = (info >>> 24) & 0x1f;
     const kind = BTF_KINDS[number];
     if (!kind || number === 0) throw this.#refuse(id, `Invalid kind:${number}`);
-    const record: Record = { id, at, kind, name: this.#u32(at), vlen: info & 0xffff, kflag: info >>> 31 === 1, value: this.#u32(at + 8) };
+    const record: Record = {
+      id,
+      at,
+      kind,
+      name: this.#u32(at),
+      vlen: info & 0xffff,
+      kflag: info >>> 31 === 1,
+      value: this.#u32(at + 8),
+    };
     if (record.name >= this.#header.str_len) throw this.#refuse(id, `Invalid name_offset:${record.name}`);
     const needed = (FIXED[kind] ?? 0) + (EACH[kind] ?? 0) * record.vlen;
     if (left - 12 < needed) throw this.#refuse(id, `meta_left:${left - 12} meta_needed:${needed}`);
@@ -77,11 +92,23 @@ class MetaCheck {
 
   #byKind(record: Record): void {
     switch (record.kind) {
-      case 'INT': return this.#int(record);
-      case 'PTR': case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': return this.#reference(record);
-      case 'ARRAY': return this.#array(record);
-      case 'STRUCT': case 'UNION': return this.#composite(record);
-      case 'ENUM': case 'ENUM64': return this.#enum(record);
+      case 'INT':
+        return this.#int(record);
+      case 'PTR':
+      case 'TYPEDEF':
+      case 'VOLATILE':
+      case 'CONST':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+        return this.#reference(record);
+      case 'ARRAY':
+        return this.#array(record);
+      case 'STRUCT':
+      case 'UNION':
+        return this.#composite(record);
+      case 'ENUM':
+      case 'ENUM64':
+        return this.#enum(record);
       case 'FWD':
         this.#plain(record, { kflag: true });
         if (record.value !== 0) throw this.#refuse(record.id, 'type != 0');
@@ -93,13 +120,16 @@ class MetaCheck {
       case 'FUNC_PROTO':
         if (record.name !== 0) throw this.#refuse(record.id, 'Invalid name');
         return this.#noFlag(record);
-      case 'VAR': return this.#variable(record);
-      case 'DATASEC': return this.#datasec(record);
+      case 'VAR':
+        return this.#variable(record);
+      case 'DATASEC':
+        return this.#datasec(record);
       case 'FLOAT':
         this.#plain(record);
         if (![2, 4, 8, 12, 16].includes(record.value)) throw this.#refuse(record.id, 'Invalid type_size');
         return;
-      case 'DECL_TAG': return this.#declTag(record);
+      case 'DECL_TAG':
+        return this.#declTag(record);
       default:
     }
   }
@@ -126,7 +156,9 @@ class MetaCheck {
 
   #isIdentifier(offset: number): boolean {
     const text = this.#text(offset);
-    return text !== undefined && text.length > 0 && text.every((byte, i) => isWord(byte) || (i > 0 && byte >= 0x30 && byte <= 0x39));
+    return (
+      text !== undefined && text.length > 0 && text.every((byte, i) => isWord(byte) || (i > 0 && byte >= 0x30 && byte <= 0x39))
+    );
   }
 
   #int({ id, at, value, ...record }: Record): void {
@@ -166,7 +198,8 @@ class MetaCheck {
       if (name !== 0 && !this.#isIdentifier(name)) throw this.#refuse(record.id, 'Invalid name');
       if (type === 0 || type > BTF_MAX_TYPE) throw this.#refuse(record.id, 'Invalid type_id');
       const offset = record.kflag ? word & 0xffffff : word;
-      if ((record.kind === 'UNION' && offset !== 0) || last > offset) throw this.#refuse(record.id, 'Invalid member bits_offset');
+      if ((record.kind === 'UNION' && offset !== 0) || last > offset)
+        throw this.#refuse(record.id, 'Invalid member bits_offset');
       if (bytesOf(offset) > record.value) throw this.#refuse(record.id, 'Member bits_offset exceeds its struct size');
       last = offset;
     }
@@ -189,7 +222,8 @@ class MetaCheck {
     this.#identifier(record, false);
     if (record.value === 0 || record.value > BTF_MAX_TYPE) throw this.#refuse(record.id, 'Invalid type_id');
     const linkage = this.#u32(record.at + 12);
-    if (linkage !== BTF_VAR_STATIC && linkage !== BTF_VAR_GLOBAL_ALLOCATED) throw this.#refuse(record.id, 'Linkage not supported');
+    if (linkage !== BTF_VAR_STATIC && linkage !== BTF_VAR_GLOBAL_ALLOCATED)
+      throw this.#refuse(record.id, 'Linkage not supported');
   }
 
   #datasec(record: Record): void {

@@ -3,7 +3,18 @@
 import type { Btf } from './btf.ts';
 import { checkBitMember, checkMember } from './check-member.ts';
 import { BtfRefusal } from './check.ts';
-import type { BtfArray, BtfDatasec, BtfDeclTag, BtfFunc, BtfFuncProto, BtfModifier, BtfPtr, BtfStruct, BtfType, BtfVar } from './types.ts';
+import type {
+  BtfArray,
+  BtfDatasec,
+  BtfDeclTag,
+  BtfFunc,
+  BtfFuncProto,
+  BtfModifier,
+  BtfPtr,
+  BtfStruct,
+  BtfType,
+  BtfVar,
+} from './types.ts';
 
 const MAX_DEPTH = 32;
 const MAX_TAG_CHAIN = 15;
@@ -66,7 +77,9 @@ export class TypeCheck {
     if (!type || NO_SIZE.has(type.kind)) return undefined;
     if (MODIFIERS.has(type.kind) || type.kind === 'VAR') {
       const target = this.at(this.#resolvedIds[id]!);
-      return this.#state[id] === 2 && target && target.kind !== 'VAR' && !MODIFIERS.has(target.kind) ? this.sized(target.id) : undefined;
+      return this.#state[id] === 2 && target && target.kind !== 'VAR' && !MODIFIERS.has(target.kind)
+        ? this.sized(target.id)
+        : undefined;
     }
     if (type.kind === 'ARRAY') return { type, size: this.#resolvedSizes[id]! };
     if (type.kind === 'PTR') return { type, size: 8 };
@@ -85,7 +98,10 @@ export class TypeCheck {
       }
     } catch (error) {
       if (error instanceof BtfRefusal && error.errno !== 'EINVAL') {
-        throw new BtfRefusal(error.errno, `[${type.id}] ${error.errno === 'E2BIG' ? `Exceeded max resolving depth:${MAX_DEPTH}` : 'Loop detected'}`);
+        throw new BtfRefusal(
+          error.errno,
+          `[${type.id}] ${error.errno === 'E2BIG' ? `Exceeded max resolving depth:${MAX_DEPTH}` : 'Loop detected'}`,
+        );
       }
       throw error;
     }
@@ -113,9 +129,12 @@ export class TypeCheck {
   /** Whether the way to a value ends at this type, in the current mode: a pointer's target may stay open, a member may not. */
   #isSink(type: BtfType): boolean {
     switch (this.#mode) {
-      case 'TBD': return !NEEDS_RESOLVE.has(type.kind);
-      case 'PTR': return !MODIFIERS.has(type.kind) && type.kind !== 'PTR';
-      case 'STRUCT_OR_ARRAY': return !MODIFIERS.has(type.kind) && type.kind !== 'ARRAY' && type.kind !== 'STRUCT' && type.kind !== 'UNION';
+      case 'TBD':
+        return !NEEDS_RESOLVE.has(type.kind);
+      case 'PTR':
+        return !MODIFIERS.has(type.kind) && type.kind !== 'PTR';
+      case 'STRUCT_OR_ARRAY':
+        return !MODIFIERS.has(type.kind) && type.kind !== 'ARRAY' && type.kind !== 'STRUCT' && type.kind !== 'UNION';
     }
   }
 
@@ -129,14 +148,28 @@ export class TypeCheck {
   #step(vertex: Vertex): void {
     const { type } = vertex;
     switch (type.kind) {
-      case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': case 'PTR': return this.#reference(type);
-      case 'VAR': return this.#variable(type);
-      case 'ARRAY': return this.#array(type);
-      case 'STRUCT': case 'UNION': return this.#composite(type, vertex);
-      case 'FUNC': return this.#func(type);
-      case 'DECL_TAG': return this.#declTag(type);
-      case 'DATASEC': return this.#datasec(type, vertex);
-      default: return this.#pop();
+      case 'TYPEDEF':
+      case 'VOLATILE':
+      case 'CONST':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+      case 'PTR':
+        return this.#reference(type);
+      case 'VAR':
+        return this.#variable(type);
+      case 'ARRAY':
+        return this.#array(type);
+      case 'STRUCT':
+      case 'UNION':
+        return this.#composite(type, vertex);
+      case 'FUNC':
+        return this.#func(type);
+      case 'DECL_TAG':
+        return this.#declTag(type);
+      case 'DATASEC':
+        return this.#datasec(type, vertex);
+      default:
+        return this.#pop();
     }
   }
 
@@ -218,7 +251,12 @@ export class TypeCheck {
     if (this.#first(target)) return;
     if (type.component_idx !== -1) {
       const proto = target.kind === 'FUNC' ? this.at(target.type) : undefined;
-      const count = target.kind === 'STRUCT' || target.kind === 'UNION' ? target.members.length : proto?.kind === 'FUNC_PROTO' ? proto.params.length : 0;
+      const count =
+        target.kind === 'STRUCT' || target.kind === 'UNION'
+          ? target.members.length
+          : proto?.kind === 'FUNC_PROTO'
+            ? proto.params.length
+            : 0;
       if (type.component_idx >= count) throw this.refuse('Invalid component_idx');
     }
     this.#pop(target.id);
@@ -244,7 +282,8 @@ export class TypeCheck {
     const variadic = last !== undefined && last.type === 0;
     if (variadic && last.name !== '') throw this.refuse(`Invalid arg#${type.params.length}`);
     type.params.slice(0, variadic ? -1 : undefined).forEach((param, i) => {
-      if (param.type === 0 || !isIdentifierOrEmpty(param.name) || !this.#hasValue(param.type, type.id)) throw this.refuse(`Invalid arg#${i + 1}`);
+      if (param.type === 0 || !isIdentifierOrEmpty(param.name) || !this.#hasValue(param.type, type.id))
+        throw this.refuse(`Invalid arg#${i + 1}`);
     });
   }
 
@@ -276,7 +315,8 @@ export const isRegular = (type: { readonly bit_offset: number; readonly bits: nu
   type.bit_offset === 0 && [8, 16, 32, 64, 128].includes(type.bits);
 
 /** Characters beyond ASCII were judged as bytes in the first pass, where they stand in names of types. */
-const isIdentifierOrEmpty = (name: string): boolean => name === '' || (/^[A-Za-z_.\u00c0-\uffff][\w.\u00c0-\uffff]*$/.test(name) && name.length < 512);
+const isIdentifierOrEmpty = (name: string): boolean =>
+  name === '' || (/^[A-Za-z_.\u00c0-\uffff][\w.\u00c0-\uffff]*$/.test(name) && name.length < 512);
 
 /** The kind flag of a record: bit 31 of its info word. */
 function hasFlag(btf: Btf, id: number): boolean {

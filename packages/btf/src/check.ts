@@ -43,7 +43,8 @@ export function checkBtf(bytes: Uint8Array): BtfVerdict {
   } catch (error) {
     if (error instanceof BtfRefusal) return { ok: false, errno: error.errno, detail: error.message };
     // Names of parameters are all that the first pass leaves unchecked.
-    if (error instanceof BtfError && error.code === 'BTF_BAD_NAME') return { ok: false, errno: 'EINVAL', detail: 'Invalid arg#1' };
+    if (error instanceof BtfError && error.code === 'BTF_BAD_NAME')
+      return { ok: false, errno: 'EINVAL', detail: 'Invalid arg#1' };
     throw error;
   }
 }
@@ -64,7 +65,8 @@ function checkHeader(bytes: Uint8Array): CheckedHeader {
   if (bytes.length < 8) throw invalid('hdr_len not found');
   const hdr_len = view.getUint32(4, true);
   if (bytes.length < hdr_len) throw invalid('btf_header not found');
-  if (bytes.subarray(HEADER_SIZE, Math.max(hdr_len, HEADER_SIZE)).some((byte) => byte !== 0)) throw new BtfRefusal('E2BIG', 'Unsupported btf_header');
+  if (bytes.subarray(HEADER_SIZE, Math.max(hdr_len, HEADER_SIZE)).some((byte) => byte !== 0))
+    throw new BtfRefusal('E2BIG', 'Unsupported btf_header');
   // A shorter header is taken as if zeros followed it.
   const copy = new Uint8Array(HEADER_SIZE);
   copy.set(bytes.subarray(0, Math.min(hdr_len, HEADER_SIZE)));
@@ -81,9 +83,12 @@ function checkHeader(bytes: Uint8Array): CheckedHeader {
 
 /** The two sections fill the space behind the header, without gap or overlap; the kernel sorts them by signed difference. Mirrors `btf_check_sec_info`. */
 function checkSections(header: CheckedHeader, space: number): void {
-  const sections = [[header.type_off, header.type_len], [header.str_off, header.str_len]] as [number, number][];
+  const sections = [
+    [header.type_off, header.type_len],
+    [header.str_off, header.str_len],
+  ] as [number, number][];
   let total = 0;
-  for (const [offset, length] of sections.sort((a, b) => (a[0] - b[0] | 0) || (a[1] - b[1] | 0))) {
+  for (const [offset, length] of sections.sort((a, b) => (a[0] - b[0]) | 0 || (a[1] - b[1]) | 0)) {
     if (space < offset) throw invalid('Invalid section offset');
     if (total < offset) throw invalid('Unsupported section found');
     if (total > offset) throw invalid('Section overlap found');
@@ -97,5 +102,6 @@ function checkSections(header: CheckedHeader, space: number): void {
 function checkStrings(bytes: Uint8Array, { hdr_len, str_off, str_len }: CheckedHeader): void {
   const start = hdr_len + str_off;
   if (start + str_len !== bytes.length) throw invalid('String section is not at the end');
-  if (str_len === 0 || str_len - 1 > BTF_MAX_NAME_OFFSET || bytes[bytes.length - 1] !== 0 || bytes[start] !== 0) throw invalid('Invalid string section');
+  if (str_len === 0 || str_len - 1 > BTF_MAX_NAME_OFFSET || bytes[bytes.length - 1] !== 0 || bytes[start] !== 0)
+    throw invalid('Invalid string section');
 }

@@ -2,7 +2,15 @@
 
 import type { Btf } from './btf.ts';
 import { essentialName } from './name-index.ts';
-import { BTF_INT_SIGNED, type BtfEnum, type BtfFuncProto, type BtfFwd, type BtfInt, type BtfStruct, type BtfType } from './types.ts';
+import {
+  BTF_INT_SIGNED,
+  type BtfEnum,
+  type BtfFuncProto,
+  type BtfFwd,
+  type BtfInt,
+  type BtfStruct,
+  type BtfType,
+} from './types.ts';
 import { skipModifiers } from './walk.ts';
 
 const MAX_DEPTH = 32;
@@ -21,17 +29,23 @@ export function fieldsAreCompatible(localBtf: Btf, localId: number, targetBtf: B
     if (isComposite(local) && isComposite(target)) return true;
     if (!kindsAreCompatible(local, target)) return false;
     switch (local.kind) {
-      case 'PTR': case 'FLOAT': return true;
-      case 'FWD': case 'ENUM': case 'ENUM64': {
+      case 'PTR':
+      case 'FLOAT':
+        return true;
+      case 'FWD':
+      case 'ENUM':
+      case 'ENUM64': {
         const [a, b] = [essentialName(local.name), essentialName(target.name)];
         return a === '' || b === '' || a === b;
       }
-      case 'INT': return local.bit_offset === 0 && (target as BtfInt).bit_offset === 0;
+      case 'INT':
+        return local.bit_offset === 0 && (target as BtfInt).bit_offset === 0;
       case 'ARRAY':
         local = skipModifiers(localBtf, local.type);
         target = skipModifiers(targetBtf, (target as { type: number }).type);
         break;
-      default: return false;
+      default:
+        return false;
     }
   }
   return false;
@@ -44,11 +58,22 @@ export function typesAreCompatible(localBtf: Btf, localId: number, targetBtf: Bt
   const target = skipModifiers(targetBtf, targetId);
   if (!kindsAreCompatible(local, target)) return false;
   switch (local.kind) {
-    case 'VOID': case 'STRUCT': case 'UNION': case 'ENUM': case 'FWD': case 'ENUM64': return true;
-    case 'INT': return local.bit_offset === 0 && (target as BtfInt).bit_offset === 0;
-    case 'PTR': case 'ARRAY': return typesAreCompatible(localBtf, local.type, targetBtf, (target as { type: number }).type, depth + 1);
-    case 'FUNC_PROTO': return signatures(local, target as BtfFuncProto, (a, b) => typesAreCompatible(localBtf, a, targetBtf, b, depth + 1));
-    default: return false;
+    case 'VOID':
+    case 'STRUCT':
+    case 'UNION':
+    case 'ENUM':
+    case 'FWD':
+    case 'ENUM64':
+      return true;
+    case 'INT':
+      return local.bit_offset === 0 && (target as BtfInt).bit_offset === 0;
+    case 'PTR':
+    case 'ARRAY':
+      return typesAreCompatible(localBtf, local.type, targetBtf, (target as { type: number }).type, depth + 1);
+    case 'FUNC_PROTO':
+      return signatures(local, target as BtfFuncProto, (a, b) => typesAreCompatible(localBtf, a, targetBtf, b, depth + 1));
+    default:
+      return false;
   }
 }
 
@@ -60,25 +85,46 @@ function signatures(local: BtfFuncProto, target: BtfFuncProto, same: (local: num
 const namesMatch = (a: string, b: string): boolean => essentialName(a) === essentialName(b);
 
 /** Whether the local type is a cut-down copy of the target: each of its members is there. Mirrors `bpf_core_types_match`. */
-export function typesMatch(localBtf: Btf, localId: number, targetBtf: Btf, targetId: number, behindPointer = false, depth = 0): boolean {
+export function typesMatch(
+  localBtf: Btf,
+  localId: number,
+  targetBtf: Btf,
+  targetId: number,
+  behindPointer = false,
+  depth = 0,
+): boolean {
   if (depth > MAX_DEPTH) return false;
   const local = skipModifiers(localBtf, localId);
   const target = skipModifiers(targetBtf, targetId);
   if (!namesMatch(local.name, target.name)) return false;
   const inner = (a: number, b: number, behind: boolean): boolean => typesMatch(localBtf, a, targetBtf, b, behind, depth + 1);
   switch (local.kind) {
-    case 'VOID': return target.kind === 'VOID';
-    case 'FWD': return forwardMatches(local, target, behindPointer);
-    case 'ENUM': case 'ENUM64': return isAnyEnum(target) && enumMatches(local, target);
-    case 'STRUCT': case 'UNION':
-      if (behindPointer) return local.kind === target.kind || (target.kind === 'FWD' && (local.kind === 'UNION') === target.union);
+    case 'VOID':
+      return target.kind === 'VOID';
+    case 'FWD':
+      return forwardMatches(local, target, behindPointer);
+    case 'ENUM':
+    case 'ENUM64':
+      return isAnyEnum(target) && enumMatches(local, target);
+    case 'STRUCT':
+    case 'UNION':
+      if (behindPointer)
+        return local.kind === target.kind || (target.kind === 'FWD' && (local.kind === 'UNION') === target.union);
       return local.kind === target.kind && compositeMatches(local, target as BtfStruct, (a, b) => inner(a, b, behindPointer));
     case 'INT':
-      return target.kind === 'INT' && local.size === target.size && (local.encoding & BTF_INT_SIGNED) === (target.encoding & BTF_INT_SIGNED);
-    case 'PTR': return target.kind === 'PTR' && inner(local.type, target.type, true);
-    case 'ARRAY': return target.kind === 'ARRAY' && local.nelems === target.nelems && inner(local.type, target.type, behindPointer);
-    case 'FUNC_PROTO': return target.kind === 'FUNC_PROTO' && signatures(local, target, (a, b) => inner(a, b, behindPointer));
-    default: return false;
+      return (
+        target.kind === 'INT' &&
+        local.size === target.size &&
+        (local.encoding & BTF_INT_SIGNED) === (target.encoding & BTF_INT_SIGNED)
+      );
+    case 'PTR':
+      return target.kind === 'PTR' && inner(local.type, target.type, true);
+    case 'ARRAY':
+      return target.kind === 'ARRAY' && local.nelems === target.nelems && inner(local.type, target.type, behindPointer);
+    case 'FUNC_PROTO':
+      return target.kind === 'FUNC_PROTO' && signatures(local, target, (a, b) => inner(a, b, behindPointer));
+    default:
+      return false;
   }
 }
 
@@ -94,5 +140,7 @@ function enumMatches(local: BtfEnum, target: BtfEnum): boolean {
 
 function compositeMatches(local: BtfStruct, target: BtfStruct, same: (local: number, target: number) => boolean): boolean {
   if (local.members.length > target.members.length) return false;
-  return local.members.every((member) => target.members.some((other) => namesMatch(member.name, other.name) && same(member.type, other.type)));
+  return local.members.every((member) =>
+    target.members.some((other) => namesMatch(member.name, other.name) && same(member.type, other.type)),
+  );
 }

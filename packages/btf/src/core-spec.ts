@@ -9,8 +9,19 @@ import { sizeOf, skipModifiers } from './walk.ts';
 
 /** `enum bpf_core_relo_kind`, by the names that libbpf prints. */
 export const CORE_KINDS = [
-  'byte_off', 'byte_sz', 'field_exists', 'signed', 'lshift_u64', 'rshift_u64', 'local_type_id', 'target_type_id', 'type_exists',
-  'type_size', 'enumval_exists', 'enumval_value', 'type_matches',
+  'byte_off',
+  'byte_sz',
+  'field_exists',
+  'signed',
+  'lshift_u64',
+  'rshift_u64',
+  'local_type_id',
+  'target_type_id',
+  'type_exists',
+  'type_size',
+  'enumval_exists',
+  'enumval_value',
+  'type_matches',
 ] as const;
 export type CoreKind = (typeof CORE_KINDS)[number];
 
@@ -38,13 +49,15 @@ const MAX_LENGTH = 64;
 
 /** Parses an access string such as `0:1:2` against the local type. */
 export function parseCoreSpec(btf: Btf, type_id: number, access: string, kind: CoreKind): CoreSpec {
-  if (!/^\d+(:\d+)*$/.test(access)) throw new BtfError('CORE_BAD_SPEC', `CO-RE access string '${access}' is malformed`, { type_id });
+  if (!/^\d+(:\d+)*$/.test(access))
+    throw new BtfError('CORE_BAD_SPEC', `CO-RE access string '${access}' is malformed`, { type_id });
   const raw = access.split(':').map(Number);
   if (raw.length > MAX_LENGTH) throw new BtfError('CORE_BAD_SPEC', `CO-RE access string '${access}' is too long`, { type_id });
   const spec = { btf, root_type_id: type_id, kind, raw, accessors: [], bit_offset: 0 };
   if (isEnumKind(kind)) return { ...spec, accessors: [enumAccessor(btf, type_id, raw)] };
   if (!isFieldKind(kind)) {
-    if (access !== '0') throw new BtfError('CORE_BAD_SPEC', `CO-RE access string '${access}' of a type is not '0'`, { type_id });
+    if (access !== '0')
+      throw new BtfError('CORE_BAD_SPEC', `CO-RE access string '${access}' of a type is not '0'`, { type_id });
     return spec;
   }
   return { ...spec, ...walkLocal(btf, type_id, raw) };
@@ -64,13 +77,19 @@ function walkLocal(btf: Btf, type_id: number, raw: readonly number[]): Pick<Core
   for (const index of raw.slice(1)) {
     if (isComposite(type)) {
       const member = type.members[index];
-      if (!member) throw new BtfError('CORE_BAD_SPEC', `CO-RE access to member ${index} of '${type.name}', which has ${type.members.length}`, { type_id });
+      if (!member)
+        throw new BtfError(
+          'CORE_BAD_SPEC',
+          `CO-RE access to member ${index} of '${type.name}', which has ${type.members.length}`,
+          { type_id },
+        );
       bit_offset += member.bit_offset;
       if (member.name !== '') accessors.push({ type_id: type.id, index, name: member.name });
       type = skipModifiers(btf, member.type);
     } else if (type.kind === 'ARRAY') {
       const flexible = isFlexible(btf, accessors.at(-1)!, type);
-      if (!flexible && index >= type.nelems) throw new BtfError('CORE_BAD_SPEC', `CO-RE access to element ${index} of an array of ${type.nelems}`, { type_id });
+      if (!flexible && index >= type.nelems)
+        throw new BtfError('CORE_BAD_SPEC', `CO-RE access to element ${index} of an array of ${type.nelems}`, { type_id });
       type = skipModifiers(btf, type.type);
       accessors.push({ type_id: type.id, index, name: undefined });
       bit_offset += index * sizeOf(btf, type.id) * 8;
@@ -124,11 +143,19 @@ class FieldMatch {
   run(type_id: number): CoreSpec | undefined {
     let id = type_id;
     for (const [i, accessor] of this.#local.accessors.entries()) {
-      const next = accessor.name === undefined ? this.#element(skipModifiers(this.#btf, id).id, accessor, i) : this.#member(id, accessor);
+      const next =
+        accessor.name === undefined ? this.#element(skipModifiers(this.#btf, id).id, accessor, i) : this.#member(id, accessor);
       if (next === undefined) return undefined;
       id = next;
     }
-    return { btf: this.#btf, root_type_id: type_id, kind: this.#local.kind, raw: this.#raw, accessors: this.#accessors, bit_offset: this.#bits };
+    return {
+      btf: this.#btf,
+      root_type_id: type_id,
+      kind: this.#local.kind,
+      raw: this.#raw,
+      accessors: this.#accessors,
+      bit_offset: this.#bits,
+    };
   }
 
   #element(id: number, accessor: CoreAccessor, position: number): number | undefined {
@@ -180,7 +207,9 @@ export function coreSpecText(spec: CoreSpec): string {
     return `${head}::${value?.name} = ${value?.value}`;
   }
   if (!isFieldKind(spec.kind)) return head;
-  const path = spec.accessors.map((accessor, i) => (accessor.name !== undefined ? `.${accessor.name}` : i > 0 || accessor.index > 0 ? `[${accessor.index}]` : ''));
+  const path = spec.accessors.map((accessor, i) =>
+    accessor.name !== undefined ? `.${accessor.name}` : i > 0 || accessor.index > 0 ? `[${accessor.index}]` : '',
+  );
   const bits = spec.bit_offset % 8 === 0 ? '' : `.${spec.bit_offset % 8}`;
   return `${head}${path.join('')} (${spec.raw.join(':')} @ offset ${Math.floor(spec.bit_offset / 8)}${bits})`;
 }

@@ -2,7 +2,16 @@
 
 import type { Btf } from './btf.ts';
 import { isAnyEnum, isComposite, kindsAreCompatible } from './core-compat.ts';
-import { CORE_KINDS, coreSpecText, isEnumKind, isFieldKind, matchCoreSpec, parseCoreSpec, type CoreKind, type CoreSpec } from './core-spec.ts';
+import {
+  CORE_KINDS,
+  coreSpecText,
+  isEnumKind,
+  isFieldKind,
+  matchCoreSpec,
+  parseCoreSpec,
+  type CoreKind,
+  type CoreSpec,
+} from './core-spec.ts';
 import { BtfError } from './errors.ts';
 import { essentialName } from './name-index.ts';
 import { BTF_INT_SIGNED } from './types.ts';
@@ -60,11 +69,16 @@ export class CoreResolver {
   /** Mirrors `bpf_core_calc_relo_insn`. Throws {@link BtfError} with a `CORE_…` code for a relocation that is malformed or ambiguous. */
   resolve(request: CoreRequest): CoreResult {
     const kind = CORE_KINDS[request.kind];
-    if (!kind) throw new BtfError('CORE_BAD_SPEC', `CO-RE relocation of unknown kind ${request.kind}`, { type_id: request.type_id });
+    if (!kind)
+      throw new BtfError('CORE_BAD_SPEC', `CO-RE relocation of unknown kind ${request.kind}`, { type_id: request.type_id });
     const local = parseCoreSpec(this.#local, request.type_id, request.access, kind);
-    if (kind === 'local_type_id') return { ...known(local, undefined), original: BigInt(request.type_id), value: BigInt(request.type_id), validate: false };
+    if (kind === 'local_type_id')
+      return { ...known(local, undefined), original: BigInt(request.type_id), value: BigInt(request.type_id), validate: false };
     const name = this.#local.type(request.type_id).name;
-    if (name === '') throw new BtfError('CORE_BAD_SPEC', `${coreSpecText(local)}: CO-RE has no candidates for anonymous types`, { type_id: request.type_id });
+    if (name === '')
+      throw new BtfError('CORE_BAD_SPEC', `${coreSpecText(local)}: CO-RE has no candidates for anonymous types`, {
+        type_id: request.type_id,
+      });
     const found: CoreResult[] = [];
     const matched: { readonly btf: Btf; readonly id: number }[] = [];
     for (const candidate of this.#candidatesOf(request.type_id, name)) {
@@ -75,9 +89,18 @@ export class CoreResolver {
     }
     const first = found[0];
     if (!first) return calculate(local, undefined);
-    const other = found.find((result) => result.target!.bit_offset !== first.target!.bit_offset || result.poison !== first.poison || result.value !== first.value);
+    const other = found.find(
+      (result) =>
+        result.target!.bit_offset !== first.target!.bit_offset ||
+        result.poison !== first.poison ||
+        result.value !== first.value,
+    );
     if (other) {
-      throw new BtfError('CORE_AMBIGUOUS', `${coreSpecText(local)}: the candidates [${first.target!.root_type_id}] and [${other.target!.root_type_id}] disagree: ${first.value} and ${other.value}`, { type_id: request.type_id });
+      throw new BtfError(
+        'CORE_AMBIGUOUS',
+        `${coreSpecText(local)}: the candidates [${first.target!.root_type_id}] and [${other.target!.root_type_id}] disagree: ${first.value} and ${other.value}`,
+        { type_id: request.type_id },
+      );
     }
     // Later relocations of this type ask only those that matched.
     this.#candidates.set(request.type_id, matched);
@@ -89,7 +112,11 @@ export class CoreResolver {
     if (cached) return cached;
     const local = this.#local.type(type_id);
     const list = this.#targets.flatMap((btf) =>
-      btf.idsByEssentialName(essentialName(name)).filter((id) => kindsAreCompatible(local, btf.type(id))).map((id) => ({ btf, id })));
+      btf
+        .idsByEssentialName(essentialName(name))
+        .filter((id) => kindsAreCompatible(local, btf.type(id)))
+        .map((id) => ({ btf, id })),
+    );
     this.#candidates.set(type_id, list);
     return list;
   }
@@ -102,8 +129,17 @@ interface Answer {
   readonly type_id?: number;
 }
 
-const known = (local: CoreSpec, target: CoreSpec | undefined): CoreResult =>
-  ({ original: 0n, value: 0n, poison: false, validate: true, resizeFails: false, originalSize: 0, size: 0, local, target });
+const known = (local: CoreSpec, target: CoreSpec | undefined): CoreResult => ({
+  original: 0n,
+  value: 0n,
+  poison: false,
+  validate: true,
+  resizeFails: false,
+  originalSize: 0,
+  size: 0,
+  local,
+  target,
+});
 
 function calculate(local: CoreSpec, target: CoreSpec | undefined): CoreResult {
   const answer = isFieldKind(local.kind) ? fieldAnswer : isEnumKind(local.kind) ? enumAnswer : typeAnswer;
@@ -112,7 +148,12 @@ function calculate(local: CoreSpec, target: CoreSpec | undefined): CoreResult {
   const base = known(local, target);
   if (!mine || !theirs) return { ...base, original: mine?.value ?? 0n, poison: true };
   return {
-    ...base, original: mine.value, value: theirs.value, validate: mine.validate ?? true, originalSize: mine.size ?? 0, size: theirs.size ?? 0,
+    ...base,
+    original: mine.value,
+    value: theirs.value,
+    validate: mine.validate ?? true,
+    originalSize: mine.size ?? 0,
+    size: theirs.size ?? 0,
     resizeFails: target !== undefined && mine.size !== theirs.size && !mayResize(local.btf, mine, target.btf, theirs),
   };
 }
@@ -122,7 +163,9 @@ function mayResize(localBtf: Btf, mine: Answer, targetBtf: Btf, theirs: Answer):
   const local = localBtf.type(mine.type_id!);
   const target = targetBtf.type(theirs.type_id!);
   if (local.kind === 'PTR' && target.kind === 'PTR') return true;
-  return local.kind === 'INT' && target.kind === 'INT' && local.encoding !== BTF_INT_SIGNED && target.encoding !== BTF_INT_SIGNED;
+  return (
+    local.kind === 'INT' && target.kind === 'INT' && local.encoding !== BTF_INT_SIGNED && target.encoding !== BTF_INT_SIGNED
+  );
 }
 
 function fieldAnswer(kind: CoreKind, spec: CoreSpec | undefined): Answer | undefined {
@@ -133,7 +176,9 @@ function fieldAnswer(kind: CoreKind, spec: CoreSpec | undefined): Answer | undef
     const size = sizeOf(spec.btf, last.type_id);
     if (kind === 'byte_off') return { value: BigInt(spec.bit_offset >> 3), size, type_id: last.type_id };
     if (kind === 'byte_sz') return { value: BigInt(size) };
-    throw new BtfError('CORE_BAD_SPEC', `${coreSpecText(spec)}: an array element has no such property`, { type_id: last.type_id });
+    throw new BtfError('CORE_BAD_SPEC', `${coreSpecText(spec)}: an array element has no such property`, {
+      type_id: last.type_id,
+    });
   }
   return memberAnswer(kind, spec);
 }
@@ -157,19 +202,28 @@ function memberAnswer(kind: CoreKind, spec: CoreSpec): Answer {
       for (let depth = 0; element.kind === 'ARRAY' && depth < 32; depth++) element = skipModifiers(btf, element.type);
       return { value: BigInt(place.offset), size: sizeOf(btf, element.id), type_id: element.id };
     }
-    case 'byte_sz': return { value: BigInt(place.size), validate: !bitfield };
+    case 'byte_sz':
+      return { value: BigInt(place.size), validate: !bitfield };
     case 'signed': {
       const signed = isAnyEnum(type) ? type.signed : type.kind === 'INT' && (type.encoding & BTF_INT_SIGNED) !== 0;
       return { value: signed ? 1n : 0n };
     }
-    case 'lshift_u64': return { value: BigInt(64 - (bit_offset + place.bits - place.offset * 8)), validate: !bitfield };
-    case 'rshift_u64': return { value: BigInt(64 - place.bits) };
-    default: throw new BtfError('CORE_BAD_SPEC', `${kind} is not about a field`, { type_id: last.type_id });
+    case 'lshift_u64':
+      return { value: BigInt(64 - (bit_offset + place.bits - place.offset * 8)), validate: !bitfield };
+    case 'rshift_u64':
+      return { value: BigInt(64 - place.bits) };
+    default:
+      throw new BtfError('CORE_BAD_SPEC', `${kind} is not about a field`, { type_id: last.type_id });
   }
 }
 
 /** The smallest aligned load that holds all bits of a bit field. */
-function bitfieldPlace(bit_offset: number, bits: number, size: number, type_id: number): { offset: number; size: number; bits: number } {
+function bitfieldPlace(
+  bit_offset: number,
+  bits: number,
+  size: number,
+  type_id: number,
+): { offset: number; size: number; bits: number } {
   if (size <= 0) throw new BtfError('CORE_BAD_SPEC', 'a bit field of a type without size', { type_id });
   const start = (bytes: number): number => Math.floor((bit_offset >> 3) / bytes) * bytes;
   let bytes = size;
@@ -183,9 +237,12 @@ function bitfieldPlace(bit_offset: number, bits: number, size: number, type_id: 
 function typeAnswer(kind: CoreKind, spec: CoreSpec | undefined): Answer {
   if (!spec) return { value: 0n };
   switch (kind) {
-    case 'target_type_id': return { value: BigInt(spec.root_type_id), validate: false };
-    case 'type_size': return { value: BigInt(sizeOf(spec.btf, spec.root_type_id)) };
-    default: return { value: 1n };
+    case 'target_type_id':
+      return { value: BigInt(spec.root_type_id), validate: false };
+    case 'type_size':
+      return { value: BigInt(sizeOf(spec.btf, spec.root_type_id)) };
+    default:
+      return { value: 1n };
   }
 }
 
@@ -215,12 +272,15 @@ export function patchCore(insns: CoreInsn[], index: number, relocation: number, 
   if (result.poison) return poison(insns, index, relocation, wide);
   const { original, value } = result;
   switch (insn.code & 7) {
-    case 4: case 7: // ALU, ALU64
+    case 4:
+    case 7: // ALU, ALU64
       if (insn.code & 8) throw refused(result, index, 'takes a register, not a constant');
       expectValue(result, index, BigInt(insn.imm));
       insns[index] = { ...insn, imm: Number(BigInt.asIntN(32, value)) };
       return;
-    case LDX: case ST: case STX:
+    case LDX:
+    case ST:
+    case STX:
       expectValue(result, index, BigInt(insn.off));
       if (value > 0x7fffn) throw refused(result, index, `cannot hold offset ${value}`);
       if (result.resizeFails) return poison(insns, index, relocation, wide);
@@ -230,12 +290,14 @@ export function patchCore(insns: CoreInsn[], index: number, relocation: number, 
       const high = insns[index + 1];
       if (!wide || insn.src_reg !== 0 || !high || high.code !== 0) throw refused(result, index, 'is no 64-bit constant');
       const held = (BigInt(high.imm) << 32n) | BigInt(insn.imm >>> 0);
-      if (result.validate && BigInt.asUintN(64, held) !== BigInt.asUintN(64, original)) throw refused(result, index, `holds ${held}, not ${original}`);
+      if (result.validate && BigInt.asUintN(64, held) !== BigInt.asUintN(64, original))
+        throw refused(result, index, `holds ${held}, not ${original}`);
       insns[index] = { ...insn, imm: Number(BigInt.asIntN(32, value)) };
       insns[index + 1] = { ...high, imm: Number(BigInt.asIntN(32, value >> 32n)) };
       return;
     }
-    default: throw refused(result, index, `has opcode 0x${insn.code.toString(16)}, which no relocation can change`);
+    default:
+      throw refused(result, index, `has opcode 0x${insn.code.toString(16)}, which no relocation can change`);
   }
 }
 
@@ -246,14 +308,20 @@ function poison(insns: CoreInsn[], index: number, relocation: number, wide: bool
 }
 
 function expectValue(result: CoreResult, index: number, held: bigint): void {
-  if (result.validate && BigInt.asIntN(32, held) !== BigInt.asIntN(32, result.original)) throw refused(result, index, `holds ${held}, not ${result.original}`);
+  if (result.validate && BigInt.asIntN(32, held) !== BigInt.asIntN(32, result.original))
+    throw refused(result, index, `holds ${held}, not ${result.original}`);
 }
 
 function resized(insn: CoreInsn, index: number, result: CoreResult): number {
   if (result.size === result.originalSize) return insn.code;
   const have = { 0x10: 1, 0x08: 2, 0x00: 4, 0x18: 8 }[insn.code & 0x18];
   const bits = SIZES[result.size];
-  if (have !== result.originalSize || bits === undefined) throw refused(result, index, `accesses ${have} bytes; the field has ${result.originalSize} here and ${result.size} on the target`);
+  if (have !== result.originalSize || bits === undefined)
+    throw refused(
+      result,
+      index,
+      `accesses ${have} bytes; the field has ${result.originalSize} here and ${result.size} on the target`,
+    );
   return (insn.code & ~0x18) | bits;
 }
 

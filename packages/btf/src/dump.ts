@@ -2,7 +2,16 @@
 
 import type { Btf } from './btf.ts';
 import { BtfError } from './errors.ts';
-import { BTF_INT_BOOL, BTF_INT_CHAR, BTF_INT_SIGNED, type BtfEnum, type BtfInt, type BtfModifier, type BtfStruct, type BtfType } from './types.ts';
+import {
+  BTF_INT_BOOL,
+  BTF_INT_CHAR,
+  BTF_INT_SIGNED,
+  type BtfEnum,
+  type BtfInt,
+  type BtfModifier,
+  type BtfStruct,
+  type BtfType,
+} from './types.ts';
 import { alignOf, sizeOf } from './walk.ts';
 
 /** C text of the given types and of all that they need, or of all named types. */
@@ -33,7 +42,9 @@ function allDeclared(btf: Btf): number[] {
     if (type.kind === 'FUNC_PROTO') type.params.forEach((param) => used.add(param.type));
     if (['STRUCT', 'UNION', 'ENUM', 'ENUM64', 'TYPEDEF', 'FWD'].includes(type.kind)) declared.push(type);
   }
-  return declared.filter((type) => type.name !== '' || (type.kind.startsWith('ENUM') && !used.has(type.id))).map((type) => type.id);
+  return declared
+    .filter((type) => type.name !== '' || (type.kind.startsWith('ENUM') && !used.has(type.id)))
+    .map((type) => type.id);
 }
 
 const INDENT = '\t';
@@ -62,14 +73,29 @@ class Dumper {
   need(id: number, byPointer = false): void {
     const type = this.#btf.type(id);
     switch (type.kind) {
-      case 'STRUCT': case 'UNION': return type.name !== '' && byPointer ? this.#forward(type) : this.#needStruct(type);
-      case 'ENUM': case 'ENUM64': return this.#once(type, () => this.#blocks.push(`${this.#enum(type, 0)};`));
-      case 'FWD': return this.#forward(type);
-      case 'TYPEDEF': return this.#typedef(type, byPointer);
-      case 'PTR': return this.need(type.type, true);
-      case 'ARRAY': return this.need(type.type);
-      case 'CONST': case 'VOLATILE': case 'RESTRICT': case 'TYPE_TAG': case 'VAR': case 'DECL_TAG': return this.need(type.type, byPointer);
-      case 'FUNC': return this.need(type.type, true);
+      case 'STRUCT':
+      case 'UNION':
+        return type.name !== '' && byPointer ? this.#forward(type) : this.#needStruct(type);
+      case 'ENUM':
+      case 'ENUM64':
+        return this.#once(type, () => this.#blocks.push(`${this.#enum(type, 0)};`));
+      case 'FWD':
+        return this.#forward(type);
+      case 'TYPEDEF':
+        return this.#typedef(type, byPointer);
+      case 'PTR':
+        return this.need(type.type, true);
+      case 'ARRAY':
+        return this.need(type.type);
+      case 'CONST':
+      case 'VOLATILE':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+      case 'VAR':
+      case 'DECL_TAG':
+        return this.need(type.type, byPointer);
+      case 'FUNC':
+        return this.need(type.type, true);
       case 'FUNC_PROTO':
         this.need(type.type, true);
         return type.params.forEach((param) => this.need(param.type, true));
@@ -132,7 +158,14 @@ class Dumper {
     let end = 0;
     for (const member of type.members) {
       const bits = member.bitfield_size ? `: ${member.bitfield_size}` : '';
-      if (type.kind === 'STRUCT') lines.push(...this.#padding(end, member.bit_offset, packed ? 1 : member.bitfield_size ? 0 : alignOf(this.#btf, member.type) || 1));
+      if (type.kind === 'STRUCT')
+        lines.push(
+          ...this.#padding(
+            end,
+            member.bit_offset,
+            packed ? 1 : member.bitfield_size ? 0 : alignOf(this.#btf, member.type) || 1,
+          ),
+        );
       lines.push(`${this.declaration(member.type, member.name, level + 1)}${bits};`);
       end = member.bit_offset + (member.bitfield_size || sizeOf(this.#btf, member.type) * 8);
     }
@@ -142,14 +175,16 @@ class Dumper {
     const name = this.#nameOf(type);
     const head = `${type.kind.toLowerCase()}${name ? ` ${name}` : ''}`;
     const attribute = packed ? ' __attribute__((packed))' : '';
-    return lines.length === 0 ? `${head} {}${attribute}` : `${head} {\n${lines.map((line) => pad + line).join('\n')}\n${INDENT.repeat(level)}}${attribute}`;
+    return lines.length === 0
+      ? `${head} {}${attribute}`
+      : `${head} {\n${lines.map((line) => pad + line).join('\n')}\n${INDENT.repeat(level)}}${attribute}`;
   }
 
   /** Unnamed bit fields for a gap that the alignment of what follows does not explain. `align` 0: a bit field follows. */
   #padding(end: number, next: number, align: number): string[] {
     const reached = align === 0 ? end : Math.ceil(end / (8 * align)) * 8 * align;
     const lines: string[] = [];
-    for (let at = end; reached < next && at < next; ) {
+    for (let at = end; reached < next && at < next;) {
       if (at % 8 === 0 && next - at > LARGE_GAP) {
         lines.push(`unsigned char __pad_${at / 8}[${Math.floor((next - at) / 8)}];`);
         at += Math.floor((next - at) / 8) * 8;
@@ -192,7 +227,9 @@ class Dumper {
     let qualifiers: string[] = [];
     for (let depth = 0; depth < 64; depth++) {
       switch (current.kind) {
-        case 'CONST': case 'VOLATILE': case 'RESTRICT':
+        case 'CONST':
+        case 'VOLATILE':
+        case 'RESTRICT':
           if (!qualifiers.includes(current.kind.toLowerCase())) qualifiers.push(current.kind.toLowerCase());
           current = this.#btf.type(current.type);
           continue;
@@ -209,7 +246,9 @@ class Dumper {
           current = this.#btf.type(current.type);
           continue;
         case 'FUNC_PROTO': {
-          const params = current.params.map((param) => (param.type === 0 ? '...' : this.declaration(param.type, param.name, level)));
+          const params = current.params.map((param) =>
+            param.type === 0 ? '...' : this.declaration(param.type, param.name, level),
+          );
           inner = `${bracketed(inner)}(${params.length > 0 ? params.join(', ') : 'void'})`;
           current = this.#btf.type(current.type);
           continue;
@@ -224,13 +263,22 @@ class Dumper {
 
   #base(type: BtfType, level: number): string {
     switch (type.kind) {
-      case 'VOID': return 'void';
-      case 'INT': return type.name || intName(type);
-      case 'STRUCT': case 'UNION': return type.name === '' ? this.#struct(type, level) : `${type.kind.toLowerCase()} ${this.#nameOf(type)}`;
-      case 'ENUM': case 'ENUM64': return type.name === '' ? this.#enum(type, level) : `enum ${this.#nameOf(type)}`;
-      case 'FWD': return `${type.union ? 'union' : 'struct'} ${type.name}`;
-      case 'TYPEDEF': return this.#nameOf(type);
-      default: return type.name;
+      case 'VOID':
+        return 'void';
+      case 'INT':
+        return type.name || intName(type);
+      case 'STRUCT':
+      case 'UNION':
+        return type.name === '' ? this.#struct(type, level) : `${type.kind.toLowerCase()} ${this.#nameOf(type)}`;
+      case 'ENUM':
+      case 'ENUM64':
+        return type.name === '' ? this.#enum(type, level) : `enum ${this.#nameOf(type)}`;
+      case 'FWD':
+        return `${type.union ? 'union' : 'struct'} ${type.name}`;
+      case 'TYPEDEF':
+        return this.#nameOf(type);
+      default:
+        return type.name;
     }
   }
 }
@@ -243,4 +291,3 @@ function intName(type: BtfInt): string {
   const name = { 1: 'char', 2: 'short', 4: 'int', 8: 'long long', 16: '__int128' }[type.size] ?? 'int';
   return type.encoding & BTF_INT_SIGNED ? name : `unsigned ${name}`;
 }
-

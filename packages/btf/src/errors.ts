@@ -26,7 +26,9 @@ export class BtfError extends Error {
   readonly type_id: number | undefined;
 
   constructor(code: BtfErrorCode, detail: string, where: { offset?: number; type_id?: number } = {}) {
-    super(`${detail}${where.type_id === undefined ? '' : ` (type ${where.type_id})`}${where.offset === undefined ? '' : ` at byte ${where.offset}`}`);
+    super(
+      `${detail}${where.type_id === undefined ? '' : ` (type ${where.type_id})`}${where.offset === undefined ? '' : ` at byte ${where.offset}`}`,
+    );
     this.code = code;
     this.offset = where.offset;
     this.type_id = where.type_id;

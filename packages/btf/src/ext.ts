@@ -47,12 +47,15 @@ type Words = (index: number) => number;
 /** Parses .BTF.ext; `btf` gives the section names. Throws {@link BtfError}. */
 export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 24) throw new BtfError('BTF_TRUNCATED', `${bytes.length} bytes are too few for a .BTF.ext header`, { offset: 0 });
+  if (bytes.length < 24)
+    throw new BtfError('BTF_TRUNCATED', `${bytes.length} bytes are too few for a .BTF.ext header`, { offset: 0 });
   const little = view.getUint16(0, true) === BTF_MAGIC;
   if (!little && view.getUint16(0, false) !== BTF_MAGIC) throw new BtfError('BTF_NOT_BTF', 'not .BTF.ext data', { offset: 0 });
-  if (view.getUint8(2) !== 1) throw new BtfError('BTF_BAD_HEADER', `.BTF.ext version ${view.getUint8(2)} is not supported`, { offset: 2 });
+  if (view.getUint8(2) !== 1)
+    throw new BtfError('BTF_BAD_HEADER', `.BTF.ext version ${view.getUint8(2)} is not supported`, { offset: 2 });
   const hdr_len = view.getUint32(4, little);
-  if (hdr_len < 24 || hdr_len > bytes.length) throw new BtfError('BTF_BAD_HEADER', `.BTF.ext header length ${hdr_len} is wrong`, { offset: 4 });
+  if (hdr_len < 24 || hdr_len > bytes.length)
+    throw new BtfError('BTF_BAD_HEADER', `.BTF.ext header length ${hdr_len} is wrong`, { offset: 4 });
   const part = <T>(at: number, size: number, read: (words: Words) => T): ExtSection<T>[] => {
     if (hdr_len < at + 8) return [];
     return readSections(view, little, btf, hdr_len + view.getUint32(at, little), view.getUint32(at + 4, little), size, read);
@@ -65,13 +68,23 @@ export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
 }
 
 function readSections<T>(
-  view: DataView, little: boolean, btf: Btf, start: number, length: number, least: number, read: (words: Words) => T,
+  view: DataView,
+  little: boolean,
+  btf: Btf,
+  start: number,
+  length: number,
+  least: number,
+  read: (words: Words) => T,
 ): ExtSection<T>[] {
   if (length === 0) return [];
   const end = start + length;
-  if (end > view.byteLength || length < 4) throw new BtfError('BTF_TRUNCATED', 'a part of .BTF.ext ends beyond the data', { offset: start });
+  if (end > view.byteLength || length < 4)
+    throw new BtfError('BTF_TRUNCATED', 'a part of .BTF.ext ends beyond the data', { offset: start });
   const size = view.getUint32(start, little);
-  if (size < least || size % 4 !== 0) throw new BtfError('BTF_EXT_BAD_RECORD', `record size ${size} is less than ${least} or not a multiple of 4`, { offset: start });
+  if (size < least || size % 4 !== 0)
+    throw new BtfError('BTF_EXT_BAD_RECORD', `record size ${size} is less than ${least} or not a multiple of 4`, {
+      offset: start,
+    });
   const sections: ExtSection<T>[] = [];
   let at = start + 4;
   while (at < end) {
@@ -79,9 +92,13 @@ function readSections<T>(
     const section = btf.string(view.getUint32(at, little));
     const count = view.getUint32(at + 4, little);
     at += 8;
-    if (count === 0 || count * size > end - at) throw new BtfError('BTF_EXT_BAD_RECORD', `${count} records of ${size} bytes do not fit`, { offset: at });
+    if (count === 0 || count * size > end - at)
+      throw new BtfError('BTF_EXT_BAD_RECORD', `${count} records of ${size} bytes do not fit`, { offset: at });
     const base = at;
-    sections.push({ section, records: Array.from({ length: count }, (_, i) => read((word) => view.getUint32(base + i * size + word * 4, little))) });
+    sections.push({
+      section,
+      records: Array.from({ length: count }, (_, i) => read((word) => view.getUint32(base + i * size + word * 4, little))),
+    });
     at += count * size;
   }
   return sections;

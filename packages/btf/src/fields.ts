@@ -7,8 +7,20 @@ import { sizeOf, skipQualifiers, skipModifiers } from './walk.ts';
 
 /** Kinds as the kernel's `enum btf_field_type` names them, without the `BPF_`. */
 export type SpecialFieldKind =
-  | 'SPIN_LOCK' | 'RES_SPIN_LOCK' | 'TIMER' | 'WORKQUEUE' | 'TASK_WORK' | 'LIST_HEAD' | 'LIST_NODE' | 'RB_ROOT' | 'RB_NODE' | 'REFCOUNT'
-  | 'KPTR_UNREF' | 'KPTR_REF' | 'KPTR_PERCPU' | 'UPTR';
+  | 'SPIN_LOCK'
+  | 'RES_SPIN_LOCK'
+  | 'TIMER'
+  | 'WORKQUEUE'
+  | 'TASK_WORK'
+  | 'LIST_HEAD'
+  | 'LIST_NODE'
+  | 'RB_ROOT'
+  | 'RB_NODE'
+  | 'REFCOUNT'
+  | 'KPTR_UNREF'
+  | 'KPTR_REF'
+  | 'KPTR_PERCPU'
+  | 'UPTR';
 
 export interface SpecialField {
   readonly kind: SpecialFieldKind;
@@ -41,7 +53,10 @@ const STRUCTS: Readonly<Record<string, KnownStruct>> = {
 };
 
 const POINTER_TAGS: Readonly<Record<string, SpecialFieldKind>> = {
-  kptr_untrusted: 'KPTR_UNREF', kptr: 'KPTR_REF', percpu_kptr: 'KPTR_PERCPU', uptr: 'UPTR',
+  kptr_untrusted: 'KPTR_UNREF',
+  kptr: 'KPTR_REF',
+  percpu_kptr: 'KPTR_PERCPU',
+  uptr: 'UPTR',
 };
 
 /** More than the kernel's BTF_FIELDS_MAX are refused there; the same bound keeps odd types from costing time here. */
@@ -62,7 +77,8 @@ export function findSpecialFields(btf: Btf, id: number): SpecialField[] {
       if (variable.kind === 'VAR') inValue(btf, variable.type, item.offset, 0, found, () => containsOf(btf, variable.id, -1));
     }
   }
-  if (found.length > MAX_FIELDS) throw new BtfError('BTF_TOO_LARGE', `${found.length} special fields are more than ${MAX_FIELDS}`, { type_id: id });
+  if (found.length > MAX_FIELDS)
+    throw new BtfError('BTF_TOO_LARGE', `${found.length} special fields are more than ${MAX_FIELDS}`, { type_id: id });
   return found.sort((a, b) => a.offset - b.offset);
 }
 
@@ -73,7 +89,14 @@ function inStruct(btf: Btf, type: BtfStruct, base: number, depth: number, found:
   });
 }
 
-function inValue(btf: Btf, id: number, offset: number, depth: number, found: SpecialField[], contains: () => SpecialField['contains']): void {
+function inValue(
+  btf: Btf,
+  id: number,
+  offset: number,
+  depth: number,
+  found: SpecialField[],
+  contains: () => SpecialField['contains'],
+): void {
   if (depth > MAX_NESTING || found.length > MAX_FIELDS) return;
   // The kernel looks through arrays, not through typedefs of these structures.
   const type = btf.type(id);
@@ -91,7 +114,8 @@ function inValue(btf: Btf, id: number, offset: number, depth: number, found: Spe
   const known = STRUCTS[type.name];
   if (!known) return inStruct(btf, type, offset, depth + 1, found);
   if (type.size !== known.size) return;
-  if (offset % known.align !== 0) throw new BtfError('BTF_BAD_VALUE', `${type.name} at byte ${offset} is not aligned to ${known.align}`, { type_id: id });
+  if (offset % known.align !== 0)
+    throw new BtfError('BTF_BAD_VALUE', `${type.name} at byte ${offset} is not aligned to ${known.align}`, { type_id: id });
   const tag = known.kind === 'LIST_HEAD' || known.kind === 'RB_ROOT' ? contains() : undefined;
   found.push({ kind: known.kind, offset, size: known.size, ...(tag ? { contains: tag } : {}) });
 }
@@ -101,7 +125,8 @@ function pointer(btf: Btf, id: number, offset: number, found: SpecialField[]): v
   const tag = btf.type(id);
   const kind = tag.kind === 'TYPE_TAG' ? POINTER_TAGS[tag.name] : undefined;
   if (!kind || tag.kind !== 'TYPE_TAG') return;
-  if (offset % 8 !== 0) throw new BtfError('BTF_BAD_VALUE', `a kernel pointer at byte ${offset} is not aligned to 8`, { type_id: id });
+  if (offset % 8 !== 0)
+    throw new BtfError('BTF_BAD_VALUE', `a kernel pointer at byte ${offset} is not aligned to 8`, { type_id: id });
   found.push({ kind, offset, size: 8, type_id: skipQualifiers(btf, tag.type).id });
 }
 

@@ -18,7 +18,9 @@ export function jsonText(value: BtfValue): string {
   if (typeof value !== 'object') return JSON.stringify(value);
   if (value instanceof Uint8Array) return `[${value.join(',')}]`;
   if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
-  return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}:${jsonText(item)}`).join(',')}}`;
+  return `{${Object.entries(value)
+    .map(([name, item]) => `${JSON.stringify(name)}:${jsonText(item)}`)
+    .join(',')}}`;
 }
 
 /** A value on one line: `{ addr: 167772161, port: 80, name: "eth0" }`; byte arrays in hexadecimal. */

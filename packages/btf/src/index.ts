@@ -21,12 +21,43 @@ export type { SpecialField, SpecialFieldKind } from './fields.ts';
 export { formatJson, formatText, jsonText, plainText } from './format.ts';
 export { essentialName } from './name-index.ts';
 export {
-  BTF_FUNC_EXTERN, BTF_FUNC_GLOBAL, BTF_FUNC_STATIC, BTF_INT_BOOL, BTF_INT_CHAR, BTF_INT_SIGNED, BTF_KINDS, BTF_MAGIC,
-  BTF_MAX_NAME_OFFSET, BTF_MAX_TYPE, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_GLOBAL_EXTERN, BTF_VAR_STATIC, BTF_VERSION,
+  BTF_FUNC_EXTERN,
+  BTF_FUNC_GLOBAL,
+  BTF_FUNC_STATIC,
+  BTF_INT_BOOL,
+  BTF_INT_CHAR,
+  BTF_INT_SIGNED,
+  BTF_KINDS,
+  BTF_MAGIC,
+  BTF_MAX_NAME_OFFSET,
+  BTF_MAX_TYPE,
+  BTF_VAR_GLOBAL_ALLOCATED,
+  BTF_VAR_GLOBAL_EXTERN,
+  BTF_VAR_STATIC,
+  BTF_VERSION,
 } from './types.ts';
 export type {
-  BtfArray, BtfCommon, BtfDatasec, BtfDeclTag, BtfEnum, BtfEnumValue, BtfFloat, BtfFunc, BtfFuncProto, BtfFwd, BtfInt, BtfKind, BtfMember,
-  BtfModifier, BtfParam, BtfPtr, BtfStruct, BtfType, BtfVar, BtfVarSecinfo, BtfVoid,
+  BtfArray,
+  BtfCommon,
+  BtfDatasec,
+  BtfDeclTag,
+  BtfEnum,
+  BtfEnumValue,
+  BtfFloat,
+  BtfFunc,
+  BtfFuncProto,
+  BtfFwd,
+  BtfInt,
+  BtfKind,
+  BtfMember,
+  BtfModifier,
+  BtfParam,
+  BtfPtr,
+  BtfStruct,
+  BtfType,
+  BtfVar,
+  BtfVarSecinfo,
+  BtfVoid,
 } from './types.ts';
 export { cStringOf, decodeValue, encodeValue, readBits, readInteger } from './value.ts';
 export type { BtfValue } from './value.ts';

@@ -7,8 +7,26 @@ export const BTF_MAX_NAME_OFFSET = 0x00ffffff;
 
 /** Kind names by number; `VOID` is type 0, which has no record. */
 export const BTF_KINDS = [
-  'VOID', 'INT', 'PTR', 'ARRAY', 'STRUCT', 'UNION', 'ENUM', 'FWD', 'TYPEDEF', 'VOLATILE', 'CONST', 'RESTRICT', 'FUNC',
-  'FUNC_PROTO', 'VAR', 'DATASEC', 'FLOAT', 'DECL_TAG', 'TYPE_TAG', 'ENUM64',
+  'VOID',
+  'INT',
+  'PTR',
+  'ARRAY',
+  'STRUCT',
+  'UNION',
+  'ENUM',
+  'FWD',
+  'TYPEDEF',
+  'VOLATILE',
+  'CONST',
+  'RESTRICT',
+  'FUNC',
+  'FUNC_PROTO',
+  'VAR',
+  'DATASEC',
+  'FLOAT',
+  'DECL_TAG',
+  'TYPE_TAG',
+  'ENUM64',
 ] as const;
 export type BtfKind = (typeof BTF_KINDS)[number];
 
@@ -119,5 +137,17 @@ export interface BtfDeclTag extends BtfCommon<'DECL_TAG'> {
 }
 
 export type BtfType =
-  | BtfVoid | BtfInt | BtfPtr | BtfArray | BtfStruct | BtfEnum | BtfFwd | BtfModifier | BtfFunc | BtfFuncProto | BtfVar
-  | BtfDatasec | BtfFloat | BtfDeclTag;
+  | BtfVoid
+  | BtfInt
+  | BtfPtr
+  | BtfArray
+  | BtfStruct
+  | BtfEnum
+  | BtfFwd
+  | BtfModifier
+  | BtfFunc
+  | BtfFuncProto
+  | BtfVar
+  | BtfDatasec
+  | BtfFloat
+  | BtfDeclTag;

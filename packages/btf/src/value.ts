@@ -2,7 +2,15 @@
 
 import type { Btf } from './btf.ts';
 import { BtfError } from './errors.ts';
-import { BTF_INT_BOOL, BTF_INT_SIGNED, type BtfArray, type BtfEnum, type BtfInt, type BtfMember, type BtfStruct } from './types.ts';
+import {
+  BTF_INT_BOOL,
+  BTF_INT_SIGNED,
+  type BtfArray,
+  type BtfEnum,
+  type BtfInt,
+  type BtfMember,
+  type BtfStruct,
+} from './types.ts';
 import { bitfieldOf, sizeOf, skipModifiers, skipQualifiers } from './walk.ts';
 
 /**
@@ -10,12 +18,20 @@ import { bitfieldOf, sizeOf, skipModifiers, skipQualifiers } from './walk.ts';
  * number where it has none), `char[N]` with a C string is a string, other byte arrays are Uint8Array, structures and unions are
  * objects (anonymous members flattened, all members of a union), pointers are bigints.
  */
-export type BtfValue = number | bigint | boolean | string | Uint8Array | readonly BtfValue[] | { readonly [name: string]: BtfValue };
+export type BtfValue =
+  | number
+  | bigint
+  | boolean
+  | string
+  | Uint8Array
+  | readonly BtfValue[]
+  | { readonly [name: string]: BtfValue };
 
 /** Reads a value of type `id` from the start of `bytes`. Throws {@link BtfError} where the bytes are too few. */
 export function decodeValue(btf: Btf, id: number, bytes: Uint8Array): BtfValue {
   const size = sizeOf(btf, id);
-  if (bytes.length < size) throw new BtfError('BTF_BAD_VALUE', `${bytes.length} bytes are too few for a value of ${size}`, { type_id: id });
+  if (bytes.length < size)
+    throw new BtfError('BTF_BAD_VALUE', `${bytes.length} bytes are too few for a value of ${size}`, { type_id: id });
   return guarded(id, () => decodeAt(btf, id, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0));
 }
 
@@ -24,7 +40,8 @@ function guarded<T>(id: number, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof RangeError) throw new BtfError('BTF_BAD_VALUE', 'the type reaches beyond its own size', { type_id: id });
+    if (error instanceof RangeError)
+      throw new BtfError('BTF_BAD_VALUE', 'the type reaches beyond its own size', { type_id: id });
     throw error;
   }
 }
@@ -32,22 +49,35 @@ function guarded<T>(id: number, work: () => T): T {
 function decodeAt(btf: Btf, id: number, view: DataView, at: number): BtfValue {
   const type = skipModifiers(btf, id);
   switch (type.kind) {
-    case 'INT': return decodeInt(btf, type, view, at);
-    case 'ENUM': case 'ENUM64': return enumName(type, readInteger(view, at, type.size, type.signed, btf.littleEndian));
-    case 'PTR': return view.getBigUint64(at, btf.littleEndian);
-    case 'FLOAT': return type.size === 4 ? view.getFloat32(at, btf.littleEndian) : view.getFloat64(at, btf.littleEndian);
-    case 'ARRAY': return decodeArray(btf, type, view, at);
-    case 'STRUCT': case 'UNION': return decodeStruct(btf, type, view, at);
-    case 'VAR': return decodeAt(btf, type.type, view, at);
+    case 'INT':
+      return decodeInt(btf, type, view, at);
+    case 'ENUM':
+    case 'ENUM64':
+      return enumName(type, readInteger(view, at, type.size, type.signed, btf.littleEndian));
+    case 'PTR':
+      return view.getBigUint64(at, btf.littleEndian);
+    case 'FLOAT':
+      return type.size === 4 ? view.getFloat32(at, btf.littleEndian) : view.getFloat64(at, btf.littleEndian);
+    case 'ARRAY':
+      return decodeArray(btf, type, view, at);
+    case 'STRUCT':
+    case 'UNION':
+      return decodeStruct(btf, type, view, at);
+    case 'VAR':
+      return decodeAt(btf, type.type, view, at);
     case 'DATASEC':
       return Object.fromEntries(type.vars.map((v) => [btf.type(v.type).name, decodeAt(btf, v.type, view, at + v.offset)]));
-    default: throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no value`, { type_id: id });
+    default:
+      throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no value`, { type_id: id });
   }
 }
 
 function decodeInt(btf: Btf, type: BtfInt, view: DataView, at: number): BtfValue {
   if (type.bit_offset !== 0 || type.bits !== type.size * 8) {
-    return narrow(readBits(view, at * 8 + type.bit_offset, type.bits, (type.encoding & BTF_INT_SIGNED) !== 0, btf.littleEndian), type.bits);
+    return narrow(
+      readBits(view, at * 8 + type.bit_offset, type.bits, (type.encoding & BTF_INT_SIGNED) !== 0, btf.littleEndian),
+      type.bits,
+    );
   }
   const raw = readInteger(view, at, type.size, (type.encoding & BTF_INT_SIGNED) !== 0, btf.littleEndian);
   return type.encoding & BTF_INT_BOOL ? raw !== 0n : narrow(raw, type.bits);
@@ -55,7 +85,8 @@ function decodeInt(btf: Btf, type: BtfInt, view: DataView, at: number): BtfValue
 
 const narrow = (value: bigint, bits: number): BtfValue => (bits <= 32 ? Number(value) : value);
 
-const enumName = (type: BtfEnum, value: bigint): BtfValue => type.values.find((v) => v.value === value)?.name ?? narrow(value, type.size * 8);
+const enumName = (type: BtfEnum, value: bigint): BtfValue =>
+  type.values.find((v) => v.value === value)?.name ?? narrow(value, type.size * 8);
 
 /** Reads an integer of 1 to 16 bytes. */
 export function readInteger(view: DataView, at: number, size: number, signed: boolean, little: boolean): bigint {
@@ -120,7 +151,12 @@ function decodeMember(btf: Btf, member: BtfMember, view: DataView, at: number): 
   const field = bitfieldOf(btf, member);
   if (!field) return decodeAt(btf, member.type, view, at + member.bit_offset / 8);
   const type = skipModifiers(btf, member.type);
-  const signed = type.kind === 'INT' ? (type.encoding & BTF_INT_SIGNED) !== 0 : type.kind === 'ENUM' || type.kind === 'ENUM64' ? type.signed : false;
+  const signed =
+    type.kind === 'INT'
+      ? (type.encoding & BTF_INT_SIGNED) !== 0
+      : type.kind === 'ENUM' || type.kind === 'ENUM64'
+        ? type.signed
+        : false;
   const value = readBits(view, at * 8 + field.bit_offset, field.bits, signed, btf.littleEndian);
   if (type.kind === 'ENUM' || type.kind === 'ENUM64') return enumName(type, value);
   return type.kind === 'INT' && type.encoding & BTF_INT_BOOL ? value !== 0n : narrow(value, field.bits);
@@ -139,15 +175,30 @@ export function encodeValue(btf: Btf, id: number, value: BtfValue): Uint8Array {
 function encodeAt(btf: Btf, id: number, value: BtfValue, view: DataView, at: number): void {
   const type = skipModifiers(btf, id);
   switch (type.kind) {
-    case 'INT': return writeBits(view, at * 8 + type.bit_offset, type.bits, toInteger(value, id), btf.littleEndian, id);
-    case 'ENUM': case 'ENUM64': return writeBits(view, at * 8, type.size * 8, enumNumber(type, value), btf.littleEndian, id);
-    case 'PTR': return writeBits(view, at * 8, 64, toInteger(value, id), btf.littleEndian, id);
-    case 'FLOAT': return type.size === 4 ? view.setFloat32(at, Number(value), btf.littleEndian) : view.setFloat64(at, Number(value), btf.littleEndian);
-    case 'ARRAY': return encodeArray(btf, type, value, view, at);
-    case 'STRUCT': case 'UNION': return encodeStruct(btf, type, value, view, at);
-    case 'VAR': return encodeAt(btf, type.type, value, view, at);
-    case 'DATASEC': return type.vars.forEach((v) => encodeMember(btf, v.type, (toObject(value, id))[btf.type(v.type).name], view, at + v.offset));
-    default: throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no value`, { type_id: id });
+    case 'INT':
+      return writeBits(view, at * 8 + type.bit_offset, type.bits, toInteger(value, id), btf.littleEndian, id);
+    case 'ENUM':
+    case 'ENUM64':
+      return writeBits(view, at * 8, type.size * 8, enumNumber(type, value), btf.littleEndian, id);
+    case 'PTR':
+      return writeBits(view, at * 8, 64, toInteger(value, id), btf.littleEndian, id);
+    case 'FLOAT':
+      return type.size === 4
+        ? view.setFloat32(at, Number(value), btf.littleEndian)
+        : view.setFloat64(at, Number(value), btf.littleEndian);
+    case 'ARRAY':
+      return encodeArray(btf, type, value, view, at);
+    case 'STRUCT':
+    case 'UNION':
+      return encodeStruct(btf, type, value, view, at);
+    case 'VAR':
+      return encodeAt(btf, type.type, value, view, at);
+    case 'DATASEC':
+      return type.vars.forEach((v) =>
+        encodeMember(btf, v.type, toObject(value, id)[btf.type(v.type).name], view, at + v.offset),
+      );
+    default:
+      throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no value`, { type_id: id });
   }
 }
 
@@ -170,7 +221,8 @@ function enumNumber(type: BtfEnum, value: BtfValue): bigint {
 }
 
 function toObject(value: BtfValue, id: number): Record<string, BtfValue> {
-  if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) return value as Record<string, BtfValue>;
+  if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array))
+    return value as Record<string, BtfValue>;
   throw new BtfError('BTF_BAD_VALUE', 'a structure needs an object', { type_id: id });
 }
 
@@ -188,8 +240,10 @@ function writeBits(view: DataView, bit: number, bits: number, value: bigint, lit
 
 function encodeArray(btf: Btf, type: BtfArray, value: BtfValue, view: DataView, at: number): void {
   const items = typeof value === 'string' ? new TextEncoder().encode(value) : (value as readonly BtfValue[] | Uint8Array);
-  if (typeof items !== 'object' || !('length' in items)) throw new BtfError('BTF_BAD_VALUE', 'an array needs an array', { type_id: type.id });
-  if (items.length > type.nelems) throw new BtfError('BTF_BAD_VALUE', `${items.length} elements do not fit ${type.nelems}`, { type_id: type.id });
+  if (typeof items !== 'object' || !('length' in items))
+    throw new BtfError('BTF_BAD_VALUE', 'an array needs an array', { type_id: type.id });
+  if (items.length > type.nelems)
+    throw new BtfError('BTF_BAD_VALUE', `${items.length} elements do not fit ${type.nelems}`, { type_id: type.id });
   const step = sizeOf(btf, type.type);
   for (let i = 0; i < items.length; i++) encodeAt(btf, type.type, items[i]!, view, at + i * step);
 }

@@ -24,8 +24,13 @@ function follow(btf: Btf, id: number, typedefs: boolean): BtfType {
       case 'TYPEDEF':
         if (!typedefs) return type;
         break;
-      case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': break;
-      default: return type;
+      case 'VOLATILE':
+      case 'CONST':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+        break;
+      default:
+        return type;
     }
     type = btf.type(type.type);
   }
@@ -38,11 +43,29 @@ export function sizeOf(btf: Btf, id: number, pointerSize = 8): number {
   let type = btf.type(id);
   for (let depth = 0; depth < MAX_RESOLVE_DEPTH; depth++) {
     switch (type.kind) {
-      case 'INT': case 'STRUCT': case 'UNION': case 'ENUM': case 'ENUM64': case 'FLOAT': case 'DATASEC': return checked(type.size, count, id);
-      case 'PTR': return checked(pointerSize, count, id);
-      case 'ARRAY': count *= type.nelems; break;
-      case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': case 'VAR': case 'DECL_TAG': break;
-      default: throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no size`, { type_id: id });
+      case 'INT':
+      case 'STRUCT':
+      case 'UNION':
+      case 'ENUM':
+      case 'ENUM64':
+      case 'FLOAT':
+      case 'DATASEC':
+        return checked(type.size, count, id);
+      case 'PTR':
+        return checked(pointerSize, count, id);
+      case 'ARRAY':
+        count *= type.nelems;
+        break;
+      case 'TYPEDEF':
+      case 'VOLATILE':
+      case 'CONST':
+      case 'RESTRICT':
+      case 'TYPE_TAG':
+      case 'VAR':
+      case 'DECL_TAG':
+        break;
+      default:
+        throw new BtfError('BTF_NO_SIZE', `a ${type.kind} has no size`, { type_id: id });
     }
     if (count > 0xffffffff) throw new BtfError('BTF_TOO_LARGE', 'an array is larger than 4 GiB', { type_id: id });
     type = btf.type(type.type);
@@ -61,12 +84,26 @@ export function alignOf(btf: Btf, id: number, pointerSize = 8, depth = 0): numbe
   if (depth > MAX_RESOLVE_DEPTH) throw new BtfError('BTF_LOOP', 'a chain of types does not end', { type_id: id });
   const type = btf.type(id);
   switch (type.kind) {
-    case 'INT': case 'ENUM': case 'ENUM64': case 'FLOAT': return Math.min(pointerSize, type.size);
-    case 'PTR': return pointerSize;
-    case 'TYPEDEF': case 'VOLATILE': case 'CONST': case 'RESTRICT': case 'TYPE_TAG': case 'ARRAY': case 'VAR':
+    case 'INT':
+    case 'ENUM':
+    case 'ENUM64':
+    case 'FLOAT':
+      return Math.min(pointerSize, type.size);
+    case 'PTR':
+      return pointerSize;
+    case 'TYPEDEF':
+    case 'VOLATILE':
+    case 'CONST':
+    case 'RESTRICT':
+    case 'TYPE_TAG':
+    case 'ARRAY':
+    case 'VAR':
       return alignOf(btf, type.type, pointerSize, depth + 1);
-    case 'STRUCT': case 'UNION': return structAlign(btf, type, pointerSize, depth);
-    default: return 0;
+    case 'STRUCT':
+    case 'UNION':
+      return structAlign(btf, type, pointerSize, depth);
+    default:
+      return 0;
   }
 }
 
@@ -125,14 +162,27 @@ export function typeName(btf: Btf, id: number, depth = 0): string {
   const type = btf.type(id);
   const inner = (): string => typeName(btf, (type as { type: number }).type, depth + 1);
   switch (type.kind) {
-    case 'STRUCT': case 'UNION': return `${type.kind.toLowerCase()} ${type.name || '(anon)'}`;
-    case 'ENUM': case 'ENUM64': return `enum ${type.name || '(anon)'}`;
-    case 'FWD': return `${type.union ? 'union' : 'struct'} ${type.name}`;
-    case 'PTR': return `${inner()} *`;
-    case 'ARRAY': return `${inner()}[${type.nelems}]`;
-    case 'CONST': case 'VOLATILE': case 'RESTRICT': return `${type.kind.toLowerCase()} ${inner()}`;
-    case 'TYPE_TAG': return inner();
-    case 'FUNC_PROTO': return `${inner()} (${type.params.map((p) => (p.type === 0 ? '...' : typeName(btf, p.type, depth + 1))).join(', ')})`;
-    default: return type.name;
+    case 'STRUCT':
+    case 'UNION':
+      return `${type.kind.toLowerCase()} ${type.name || '(anon)'}`;
+    case 'ENUM':
+    case 'ENUM64':
+      return `enum ${type.name || '(anon)'}`;
+    case 'FWD':
+      return `${type.union ? 'union' : 'struct'} ${type.name}`;
+    case 'PTR':
+      return `${inner()} *`;
+    case 'ARRAY':
+      return `${inner()}[${type.nelems}]`;
+    case 'CONST':
+    case 'VOLATILE':
+    case 'RESTRICT':
+      return `${type.kind.toLowerCase()} ${inner()}`;
+    case 'TYPE_TAG':
+      return inner();
+    case 'FUNC_PROTO':
+      return `${inner()} (${type.params.map((p) => (p.type === 0 ? '...' : typeName(btf, p.type, depth + 1))).join(', ')})`;
+    default:
+      return type.name;
   }
 }

@@ -1,7 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
-  BTF_INT_SIGNED, BtfBuilder, decodeValue, encodeValue, essentialName, findMember, formatJson, formatText, parseBtf, sizeOf, skipModifiers, typeName,
+  BTF_INT_SIGNED,
+  BtfBuilder,
+  decodeValue,
+  encodeValue,
+  essentialName,
+  findMember,
+  formatJson,
+  formatText,
+  parseBtf,
+  sizeOf,
+  skipModifiers,
+  typeName,
   type BtfValue,
 } from '@libbpf-ts/btf';
 
@@ -13,11 +24,17 @@ function sample(): { bytes: Uint8Array; ids: Record<string, number> } {
   const char = b.int('char', 1, BTF_INT_SIGNED);
   const text = b.array(char, 8, int);
   const mode = b.enum('mode', { OFF: 0, ON: 1, BAD: -1 });
-  const inner = b.union('', 8, [{ name: 'wide', type: u64, bit_offset: 0 }, { name: 'low', type: u32, bit_offset: 0 }]);
+  const inner = b.union('', 8, [
+    { name: 'wide', type: u64, bit_offset: 0 },
+    { name: 'low', type: u32, bit_offset: 0 },
+  ]);
   const outer = b.struct('entry', 40, [
-    { name: 'id', type: u32, bit_offset: 0 }, { name: 'flag', type: u32, bit_offset: 32, bitfield_size: 1 },
-    { name: 'kind', type: int, bit_offset: 33, bitfield_size: 3 }, { name: '', type: inner, bit_offset: 64 },
-    { name: 'name', type: text, bit_offset: 128 }, { name: 'mode', type: mode, bit_offset: 192 },
+    { name: 'id', type: u32, bit_offset: 0 },
+    { name: 'flag', type: u32, bit_offset: 32, bitfield_size: 1 },
+    { name: 'kind', type: int, bit_offset: 33, bitfield_size: 3 },
+    { name: '', type: inner, bit_offset: 64 },
+    { name: 'name', type: text, bit_offset: 128 },
+    { name: 'mode', type: mode, bit_offset: 192 },
     { name: 'next', type: b.ptr(b.nextId + 1), bit_offset: 256 },
   ]);
   const flavoured = b.struct('entry___old', 4, [{ name: 'id', type: u32, bit_offset: 0 }]);
@@ -49,12 +66,21 @@ describe('a small BTF', () => {
   test('encodes and decodes a value', () => {
     expect(decodeValue(btf, ids['outer']!, encodeValue(btf, ids['outer']!, value))).toEqual(value);
     const raw = encodeValue(btf, ids['outer']!, value);
-    expect(formatJson(btf, ids['outer']!, raw)).toBe('{"id":7,"flag":1,"kind":-2,"wide":4294967298,"low":2,"name":"eth0","mode":"BAD","next":0}');
-    expect(formatText(btf, ids['outer']!, raw)).toBe('{ id: 7, flag: 1, kind: -2, wide: 4294967298, low: 2, name: eth0, mode: BAD, next: 0 }');
+    expect(formatJson(btf, ids['outer']!, raw)).toBe(
+      '{"id":7,"flag":1,"kind":-2,"wide":4294967298,"low":2,"name":"eth0","mode":"BAD","next":0}',
+    );
+    expect(formatText(btf, ids['outer']!, raw)).toBe(
+      '{ id: 7, flag: 1, kind: -2, wide: 4294967298, low: 2, name: eth0, mode: BAD, next: 0 }',
+    );
   });
 
-  test.each<[string, BtfValue]>([['too large', { id: 2 ** 32 }], ['not an integer', { id: 1.5 }], ['no such enum value', { mode: 'MAYBE' }], ['too long', { name: 'ninechars' }]])(
-    'refuses a value that is %s', (_, bad) => expect(() => encodeValue(btf, ids['outer']!, bad)).toThrowError(expect.objectContaining({ code: 'BTF_BAD_VALUE' })),
+  test.each<[string, BtfValue]>([
+    ['too large', { id: 2 ** 32 }],
+    ['not an integer', { id: 1.5 }],
+    ['no such enum value', { mode: 'MAYBE' }],
+    ['too long', { name: 'ninechars' }],
+  ])('refuses a value that is %s', (_, bad) =>
+    expect(() => encodeValue(btf, ids['outer']!, bad)).toThrowError(expect.objectContaining({ code: 'BTF_BAD_VALUE' })),
   );
 
   test('split BTF goes on from its base', () => {

@@ -1,5 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { BTF_INT_SIGNED, BtfBuilder, CORE_KINDS, CORE_POISON_BASE, CoreResolver, coreSpecText, parseBtf, patchCore, type Btf, type CoreInsn, type CoreKind } from '@libbpf-ts/btf';
+import {
+  BTF_INT_SIGNED,
+  BtfBuilder,
+  CORE_KINDS,
+  CORE_POISON_BASE,
+  CoreResolver,
+  coreSpecText,
+  parseBtf,
+  patchCore,
+  type Btf,
+  type CoreInsn,
+  type CoreKind,
+} from '@libbpf-ts/btf';
 
 interface Shape {
   /** Bytes before `pid`. */
@@ -27,7 +39,11 @@ function kernel(...shapes: Shape[]): Btf {
       { name: 'flag', type: u32, bit_offset: base + size * 8 + 128 + (shape.bit ?? 0), bitfield_size: 3 },
     ];
     const inner = shape.nested ? b.struct('', shape.lead + size + 20, members) : 0;
-    b.struct(`task${shape.flavour ?? ''}`, shape.lead + size + 20, shape.nested ? [{ name: '', type: inner, bit_offset: 0 }] : members);
+    b.struct(
+      `task${shape.flavour ?? ''}`,
+      shape.lead + size + 20,
+      shape.nested ? [{ name: '', type: inner, bit_offset: 0 }] : members,
+    );
     b.enum('state', shape.values ?? { RUNNING: 0, STOPPED: 4 });
   }
   return parseBtf(b.encode());
@@ -64,19 +80,28 @@ describe('what a relocation means on a target', () => {
     ['whether a value is there', kernel({ lead: 0, values: { RUNNING: 0 } }), 'enumval_exists', '1', '1 -> 0'],
   ])('an enum: %s', (_, target, kind, access, expected) => expect(relocate(target, kind, access, 'state')).toBe(expected));
 
-  const empty = parseBtf((() => {
-    const b = new BtfBuilder();
-    b.int('int', 4);
-    return b.encode();
-  })());
+  const empty = parseBtf(
+    (() => {
+      const b = new BtfBuilder();
+      b.int('int', 4);
+      return b.encode();
+    })(),
+  );
   test.each<[CoreKind, string]>([
-    ['byte_off', 'poison'], ['byte_sz', 'poison'], ['field_exists', '1 -> 0'], ['type_exists', '1 -> 0'], ['type_size', '24 -> 0'], ['type_matches', '1 -> 0'],
+    ['byte_off', 'poison'],
+    ['byte_sz', 'poison'],
+    ['field_exists', '1 -> 0'],
+    ['type_exists', '1 -> 0'],
+    ['type_size', '24 -> 0'],
+    ['type_matches', '1 -> 0'],
   ])('%s of a type that the target lacks', (kind, expected) => {
     expect(relocate(empty, kind, kind.startsWith('type') ? '0' : '0:0')).toBe(expected);
   });
 
   test('candidates that disagree are refused', () => {
-    expect(() => relocate(kernel({ lead: 4 }, { lead: 8 }), 'byte_off')).toThrowError(expect.objectContaining({ code: 'CORE_AMBIGUOUS' }));
+    expect(() => relocate(kernel({ lead: 4 }, { lead: 8 }), 'byte_off')).toThrowError(
+      expect.objectContaining({ code: 'CORE_AMBIGUOUS' }),
+    );
   });
   test('candidates that agree are one', () => expect(relocate(kernel({ lead: 4 }, { lead: 4 }), 'byte_off')).toBe('0 -> 4'));
   test.each(['1:', '0:9', '', 'x', '0:0:1'])('the access string %j is refused', (access) => {
@@ -85,23 +110,45 @@ describe('what a relocation means on a target', () => {
 });
 
 describe('patching', () => {
-  const insn = (code: number, fields: Partial<CoreInsn> = {}): CoreInsn => ({ code, dst_reg: 1, src_reg: 2, off: 0, imm: 0, ...fields });
+  const insn = (code: number, fields: Partial<CoreInsn> = {}): CoreInsn => ({
+    code,
+    dst_reg: 1,
+    src_reg: 2,
+    off: 0,
+    imm: 0,
+    ...fields,
+  });
   const patch = (insns: CoreInsn[], target: Btf, access = '0:0', kind: CoreKind = 'byte_off'): CoreInsn[] => {
-    const result = new CoreResolver(local, [target]).resolve({ type_id: local.find('task')!.id, access, kind: CORE_KINDS.indexOf(kind) });
+    const result = new CoreResolver(local, [target]).resolve({
+      type_id: local.find('task')!.id,
+      access,
+      kind: CORE_KINDS.indexOf(kind),
+    });
     patchCore(insns, 0, 5, result);
     return insns;
   };
 
-  test('sets the constant of an addition', () => expect(patch([insn(0x07)], kernel({ lead: 16 }))[0]).toMatchObject({ imm: 16 }));
-  test('sets the offset of a load', () => expect(patch([insn(0x61)], kernel({ lead: 16 }))[0]).toMatchObject({ code: 0x61, off: 16 }));
+  test('sets the constant of an addition', () =>
+    expect(patch([insn(0x07)], kernel({ lead: 16 }))[0]).toMatchObject({ imm: 16 }));
+  test('sets the offset of a load', () =>
+    expect(patch([insn(0x61)], kernel({ lead: 16 }))[0]).toMatchObject({ code: 0x61, off: 16 }));
   test('sets both halves of a 64-bit constant', () => {
     expect(patch([insn(0x18, { src_reg: 0 }), insn(0)], kernel({ lead: 16 }))[0]).toMatchObject({ imm: 16 });
   });
   test('poisons a signed load of another size', () => {
-    expect(patch([insn(0x61)], kernel({ lead: 0, pidSize: 8 }))[0]).toEqual({ code: 0x85, dst_reg: 0, src_reg: 0, off: 0, imm: CORE_POISON_BASE + 5 });
+    expect(patch([insn(0x61)], kernel({ lead: 0, pidSize: 8 }))[0]).toEqual({
+      code: 0x85,
+      dst_reg: 0,
+      src_reg: 0,
+      off: 0,
+      imm: CORE_POISON_BASE + 5,
+    });
   });
   test.each<[string, CoreInsn]>([
-    ['another constant', insn(0x07, { imm: 3 })], ['a register operand', insn(0x0f)], ['a jump', insn(0x05)], ['half a constant', insn(0x18, { src_reg: 0 })],
+    ['another constant', insn(0x07, { imm: 3 })],
+    ['a register operand', insn(0x0f)],
+    ['a jump', insn(0x05)],
+    ['half a constant', insn(0x18, { src_reg: 0 })],
   ])('refuses an instruction with %s', (_, bad) => {
     expect(() => patch([bad], kernel({ lead: 16 }))).toThrowError(expect.objectContaining({ code: 'CORE_UNEXPECTED_INSN' }));
   });

@@ -9,7 +9,11 @@ interface Ids {
 
 function make(add: (b: BtfBuilder, ids: Ids) => number): { btf: Btf; id: number } {
   const b = new BtfBuilder();
-  const id = add(b, { int: b.int('int', 4, BTF_INT_SIGNED), u8: b.int('unsigned char', 1), u64: b.int('unsigned long long', 8) });
+  const id = add(b, {
+    int: b.int('int', 4, BTF_INT_SIGNED),
+    u8: b.int('unsigned char', 1),
+    u64: b.int('unsigned long long', 8),
+  });
   return { btf: parseBtf(b.encode()), id };
 }
 
@@ -19,7 +23,17 @@ describe('C declarations', () => {
     ['a constant pointer', (b, { int }) => b.modifier('CONST', b.ptr(int)), 'int *const x'],
     ['an array of pointers', (b, { int }) => b.array(b.ptr(int), 3, int), 'int *x[3]'],
     ['a pointer to an array', (b, { int }) => b.ptr(b.array(int, 3, int)), 'int (*x)[3]'],
-    ['a pointer to a function', (b, { int }) => b.ptr(b.funcProto(int, [{ name: 'a', type: int }, { name: '', type: 0 }])), 'int (*x)(int a, ...)'],
+    [
+      'a pointer to a function',
+      (b, { int }) =>
+        b.ptr(
+          b.funcProto(int, [
+            { name: 'a', type: int },
+            { name: '', type: 0 },
+          ]),
+        ),
+      'int (*x)(int a, ...)',
+    ],
     ['a function without parameters', (b) => b.ptr(b.funcProto(0, [])), 'void (*x)(void)'],
     ['a matrix', (b, { int }) => b.array(b.array(int, 2, int), 3, int), 'int x[3][2]'],
     ['a typedef', (b, { int }) => b.typedef('pid_t', int), 'pid_t x'],
@@ -30,21 +44,59 @@ describe('C declarations', () => {
   });
 
   test.each<[string, (b: BtfBuilder, ids: Ids) => number, string]>([
-    ['a list that points to itself', (b, { int }) => b.struct('node', 16, [{ name: 'next', type: b.ptr(b.nextId + 1), bit_offset: 0 }, { name: 'value', type: int, bit_offset: 64 }]),
-      'struct node;\n\nstruct node {\n\tstruct node *next;\n\tint value;\n};\n'],
-    ['bit fields with a gap', (b, { int }) => b.struct('flags', 4, [{ name: 'a', type: int, bit_offset: 0, bitfield_size: 3 }, { name: 'b', type: int, bit_offset: 8, bitfield_size: 4 }]),
-      'struct flags {\n\tint a: 3;\n\tchar: 5;\n\tint b: 4;\n};\n'],
-    ['a packed structure', (b, { int, u8 }) => b.struct('wire', 5, [{ name: 'kind', type: u8, bit_offset: 0 }, { name: 'length', type: int, bit_offset: 8 }]),
-      'struct wire {\n\tunsigned char kind;\n\tint length;\n} __attribute__((packed));\n'],
-    ['an anonymous union', (b, { int, u64 }) => b.struct('outer', 8, [{ name: '', type: b.union('', 8, [{ name: 'a', type: int, bit_offset: 0 }, { name: 'b', type: u64, bit_offset: 0 }]), bit_offset: 0 }]),
-      'struct outer {\n\tunion {\n\t\tint a;\n\t\tunsigned long long b;\n\t};\n};\n'],
+    [
+      'a list that points to itself',
+      (b, { int }) =>
+        b.struct('node', 16, [
+          { name: 'next', type: b.ptr(b.nextId + 1), bit_offset: 0 },
+          { name: 'value', type: int, bit_offset: 64 },
+        ]),
+      'struct node;\n\nstruct node {\n\tstruct node *next;\n\tint value;\n};\n',
+    ],
+    [
+      'bit fields with a gap',
+      (b, { int }) =>
+        b.struct('flags', 4, [
+          { name: 'a', type: int, bit_offset: 0, bitfield_size: 3 },
+          { name: 'b', type: int, bit_offset: 8, bitfield_size: 4 },
+        ]),
+      'struct flags {\n\tint a: 3;\n\tchar: 5;\n\tint b: 4;\n};\n',
+    ],
+    [
+      'a packed structure',
+      (b, { int, u8 }) =>
+        b.struct('wire', 5, [
+          { name: 'kind', type: u8, bit_offset: 0 },
+          { name: 'length', type: int, bit_offset: 8 },
+        ]),
+      'struct wire {\n\tunsigned char kind;\n\tint length;\n} __attribute__((packed));\n',
+    ],
+    [
+      'an anonymous union',
+      (b, { int, u64 }) =>
+        b.struct('outer', 8, [
+          {
+            name: '',
+            type: b.union('', 8, [
+              { name: 'a', type: int, bit_offset: 0 },
+              { name: 'b', type: u64, bit_offset: 0 },
+            ]),
+            bit_offset: 0,
+          },
+        ]),
+      'struct outer {\n\tunion {\n\t\tint a;\n\t\tunsigned long long b;\n\t};\n};\n',
+    ],
     ['a wide enum', (b) => b.enum64('big', { HUGE: 1n << 40n }), 'enum big {\n\tHUGE = 1099511627776ULL,\n};\n'],
-    ['a typedef of a structure that points back', (b) => {
-      const struct = b.nextId + 2;
-      const alias = b.typedef('list', struct);
-      const pointer = b.ptr(alias);
-      return b.struct('list', 8, [{ name: 'next', type: pointer, bit_offset: 0 }]);
-    }, 'struct list;\n\ntypedef struct list list;\n\nstruct list {\n\tlist *next;\n};\n'],
+    [
+      'a typedef of a structure that points back',
+      (b) => {
+        const struct = b.nextId + 2;
+        const alias = b.typedef('list', struct);
+        const pointer = b.ptr(alias);
+        return b.struct('list', 8, [{ name: 'next', type: pointer, bit_offset: 0 }]);
+      },
+      'struct list;\n\ntypedef struct list list;\n\nstruct list {\n\tlist *next;\n};\n',
+    ],
   ])('%s', (_, add, expected) => {
     const { btf, id } = make(add);
     expect(dumpC(btf, [id])).toBe(expected);
@@ -53,24 +105,42 @@ describe('C declarations', () => {
 
 describe('special fields of map values', () => {
   const lock = (b: BtfBuilder): number => b.struct('bpf_spin_lock', 4, [{ name: 'val', type: 1, bit_offset: 0 }]);
-  const timer = (b: BtfBuilder): number => b.struct('bpf_timer', 16, [{ name: '__opaque', type: b.array(3, 2, 1), bit_offset: 0 }]);
+  const timer = (b: BtfBuilder): number =>
+    b.struct('bpf_timer', 16, [{ name: '__opaque', type: b.array(3, 2, 1), bit_offset: 0 }]);
 
   test('are found through nested structures and arrays, in order', () => {
     const { btf, id } = make((b, { u64 }) => {
-      const inner = b.struct('inner', 24, [{ name: 'count', type: u64, bit_offset: 0 }, { name: 'timer', type: timer(b), bit_offset: 64 }]);
+      const inner = b.struct('inner', 24, [
+        { name: 'count', type: u64, bit_offset: 0 },
+        { name: 'timer', type: timer(b), bit_offset: 64 },
+      ]);
       const pair = b.array(inner, 2, 1);
-      return b.struct('value', 64, [{ name: 'items', type: pair, bit_offset: 64 }, { name: 'lock', type: lock(b), bit_offset: 0 }]);
+      return b.struct('value', 64, [
+        { name: 'items', type: pair, bit_offset: 64 },
+        { name: 'lock', type: lock(b), bit_offset: 0 },
+      ]);
     });
-    expect(findSpecialFields(btf, id)).toEqual([{ kind: 'SPIN_LOCK', offset: 0, size: 4 }, { kind: 'TIMER', offset: 16, size: 16 }, { kind: 'TIMER', offset: 40, size: 16 }]);
+    expect(findSpecialFields(btf, id)).toEqual([
+      { kind: 'SPIN_LOCK', offset: 0, size: 4 },
+      { kind: 'TIMER', offset: 16, size: 16 },
+      { kind: 'TIMER', offset: 40, size: 16 },
+    ]);
   });
 
   test('kernel pointers tell what they point to', () => {
     const { btf, id } = make((b) => {
       const task = b.struct('task_struct', 0, []);
       const pointer = (tag: string): number => b.ptr(b.modifier('TYPE_TAG', task, tag));
-      return b.struct('value', 24, [{ name: 'a', type: pointer('kptr'), bit_offset: 0 }, { name: 'b', type: pointer('kptr_untrusted'), bit_offset: 64 }, { name: 'c', type: pointer('user'), bit_offset: 128 }]);
+      return b.struct('value', 24, [
+        { name: 'a', type: pointer('kptr'), bit_offset: 0 },
+        { name: 'b', type: pointer('kptr_untrusted'), bit_offset: 64 },
+        { name: 'c', type: pointer('user'), bit_offset: 128 },
+      ]);
     });
-    expect(findSpecialFields(btf, id).map(({ kind, offset, type_id }) => [kind, offset, btf.type(type_id!).name])).toEqual([['KPTR_REF', 0, 'task_struct'], ['KPTR_UNREF', 8, 'task_struct']]);
+    expect(findSpecialFields(btf, id).map(({ kind, offset, type_id }) => [kind, offset, btf.type(type_id!).name])).toEqual([
+      ['KPTR_REF', 0, 'task_struct'],
+      ['KPTR_UNREF', 8, 'task_struct'],
+    ]);
   });
 
   test('a list head names its elements', () => {
@@ -80,7 +150,9 @@ describe('special fields of map values', () => {
       b.declTag('contains:foo:node', value, 0);
       return value;
     });
-    expect(findSpecialFields(btf, id)).toEqual([{ kind: 'LIST_HEAD', offset: 0, size: 16, contains: { type: 'foo', node: 'node' } }]);
+    expect(findSpecialFields(btf, id)).toEqual([
+      { kind: 'LIST_HEAD', offset: 0, size: 16, contains: { type: 'foo', node: 'node' } },
+    ]);
   });
 
   test('one that is misplaced is refused', () => {

@@ -1,7 +1,16 @@
 /** ELF64 relocatable objects: sections, symbols, relocations. Every offset is checked before it is used. */
 
 import {
-  EM_BPF, EM_NONE, ET_REL, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHN_XINDEX,
+  EM_BPF,
+  EM_NONE,
+  ET_REL,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHN_XINDEX,
 } from './constants.ts';
 import { ElfError } from './errors.ts';
 
@@ -78,11 +87,19 @@ export function parseElf(bytes: Uint8Array, options: { readonly allowBigEndian?:
   const reader = new Reader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const header = readHeader(reader);
   if (!reader.little && !options.allowBigEndian) {
-    throw new ElfError('ELF_BAD_ENDIAN', 'this is a big-endian eBPF object; compile with -target bpfel (little-endian)', { offset: 5 });
+    throw new ElfError('ELF_BAD_ENDIAN', 'this is a big-endian eBPF object; compile with -target bpfel (little-endian)', {
+      offset: 5,
+    });
   }
   const sections = readSections(reader, header);
   const symbols = readSymbols(reader, sections);
-  return { littleEndian: reader.little, machine: header.machine, sections, symbols, relocations: readRelocations(reader, sections) };
+  return {
+    littleEndian: reader.little,
+    machine: header.machine,
+    sections,
+    symbols,
+    relocations: readRelocations(reader, sections),
+  };
 }
 
 class Reader {
@@ -108,7 +125,10 @@ class Reader {
 
   need(at: number, length: number, what: string, section?: string): void {
     if (!(at >= 0 && at + length <= this.bytes.length)) {
-      throw new ElfError('ELF_TRUNCATED', `${what} ends beyond the file of ${this.bytes.length} bytes`, { offset: at, ...(section === undefined ? {} : { section }) });
+      throw new ElfError('ELF_TRUNCATED', `${what} ends beyond the file of ${this.bytes.length} bytes`, {
+        offset: at,
+        ...(section === undefined ? {} : { section }),
+      });
     }
   }
 }
@@ -127,14 +147,18 @@ function readHeader(reader: Reader): Header {
   }
   reader.need(0, 64, 'the ELF header');
   if (bytes[4] !== 2) throw new ElfError('ELF_BAD_CLASS', `ELF class ${bytes[4]} is not 64-bit`, { offset: 4 });
-  if (bytes[5] !== 1 && bytes[5] !== 2) throw new ElfError('ELF_BAD_HEADER', `byte order ${bytes[5]} is neither little (1) nor big (2) endian`, { offset: 5 });
+  if (bytes[5] !== 1 && bytes[5] !== 2)
+    throw new ElfError('ELF_BAD_HEADER', `byte order ${bytes[5]} is neither little (1) nor big (2) endian`, { offset: 5 });
   reader.little = bytes[5] === 1;
   const type = reader.u16(16);
   const machine = reader.u16(18);
-  if (machine !== EM_BPF && machine !== EM_NONE) throw new ElfError('ELF_BAD_MACHINE', `machine ${machine} is not eBPF (247); compile with -target bpf`, { offset: 18 });
-  if (type !== ET_REL) throw new ElfError('ELF_BAD_TYPE', `ELF type ${type} is not a relocatable object (1); do not link it`, { offset: 16 });
+  if (machine !== EM_BPF && machine !== EM_NONE)
+    throw new ElfError('ELF_BAD_MACHINE', `machine ${machine} is not eBPF (247); compile with -target bpf`, { offset: 18 });
+  if (type !== ET_REL)
+    throw new ElfError('ELF_BAD_TYPE', `ELF type ${type} is not a relocatable object (1); do not link it`, { offset: 16 });
   const entry = reader.u16(58);
-  if (entry !== SECTION_HEADER_SIZE) throw new ElfError('ELF_BAD_HEADER', `section headers of ${entry} bytes, not 64`, { offset: 58 });
+  if (entry !== SECTION_HEADER_SIZE)
+    throw new ElfError('ELF_BAD_HEADER', `section headers of ${entry} bytes, not 64`, { offset: 58 });
   return { machine, ...sectionTable(reader) };
 }
 
@@ -146,7 +170,8 @@ function sectionTable(reader: Reader): Omit<Header, 'machine'> {
   const shnum = reader.u16(60) || reader.u64(shoff + 32);
   const shstrndx = reader.u16(62) === SHN_XINDEX ? reader.u32(shoff + 40) : reader.u16(62);
   reader.need(shoff, shnum * SECTION_HEADER_SIZE, `the table of ${shnum} section headers`);
-  if (shstrndx >= shnum) throw new ElfError('ELF_BAD_HEADER', `section ${shstrndx} of the section names does not exist`, { offset: 62 });
+  if (shstrndx >= shnum)
+    throw new ElfError('ELF_BAD_HEADER', `section ${shstrndx} of the section names does not exist`, { offset: 62 });
   return { shoff, shnum, shstrndx };
 }
 
@@ -156,8 +181,16 @@ function readSections(reader: Reader, { shoff, shnum, shstrndx }: Header): ElfSe
     const at = shoff + index * SECTION_HEADER_SIZE;
     const name = index === 0 ? '' : stringAt(names, reader.u32(at), `number ${index}`);
     return {
-      index, name, type: reader.u32(at + 4), flags: reader.u64(at + 8), offset: reader.u64(at + 24), size: reader.u64(at + 32),
-      link: reader.u32(at + 40), info: reader.u32(at + 44), align: reader.u64(at + 48), entsize: reader.u64(at + 56),
+      index,
+      name,
+      type: reader.u32(at + 4),
+      flags: reader.u64(at + 8),
+      offset: reader.u64(at + 24),
+      size: reader.u64(at + 32),
+      link: reader.u32(at + 40),
+      info: reader.u32(at + 44),
+      align: reader.u64(at + 48),
+      entsize: reader.u64(at + 56),
       data: index === 0 ? new Uint8Array(0) : sectionBytes(reader, at, name || `number ${index}`),
     };
   });
@@ -168,7 +201,8 @@ function sectionBytes(reader: Reader, at: number, section: string): Uint8Array {
   const offset = reader.u64(at + 24);
   const size = reader.u64(at + 32);
   if (type === SHT_NOBITS || type === SHT_NULL || size === 0) {
-    if (size > 0xffffffff) throw new ElfError('ELF_BAD_SECTION', `a size of ${size} bytes is more than 4 GiB`, { offset: at, section });
+    if (size > 0xffffffff)
+      throw new ElfError('ELF_BAD_SECTION', `a size of ${size} bytes is more than 4 GiB`, { offset: at, section });
     return new Uint8Array(0);
   }
   reader.need(offset, size, 'the section', section);
@@ -177,7 +211,10 @@ function sectionBytes(reader: Reader, at: number, section: string): Uint8Array {
 
 function stringAt(table: Uint8Array, offset: number, section: string): string {
   const text = textAt(table, offset);
-  if (text === undefined) throw new ElfError('ELF_BAD_STRING', `a name at ${offset} lies beyond its string table of ${table.length} bytes`, { section });
+  if (text === undefined)
+    throw new ElfError('ELF_BAD_STRING', `a name at ${offset} lies beyond its string table of ${table.length} bytes`, {
+      section,
+    });
   return text;
 }
 
@@ -193,15 +230,23 @@ function readSymbols(reader: Reader, sections: readonly ElfSection[]): ElfSymbol
   if (!table) return [];
   if (tables.length > 1) throw new ElfError('ELF_BAD_SECTION', 'there are two symbol tables', { section: tables[1]!.name });
   const strings = sections[table.link];
-  if (!strings || strings.type !== SHT_STRTAB) throw new ElfError('ELF_BAD_SECTION', `its string table, section ${table.link}, is none`, { section: table.name });
-  if (table.data.length % SYMBOL_SIZE !== 0) throw new ElfError('ELF_BAD_SECTION', `${table.data.length} bytes are no whole number of symbols`, { section: table.name });
+  if (!strings || strings.type !== SHT_STRTAB)
+    throw new ElfError('ELF_BAD_SECTION', `its string table, section ${table.link}, is none`, { section: table.name });
+  if (table.data.length % SYMBOL_SIZE !== 0)
+    throw new ElfError('ELF_BAD_SECTION', `${table.data.length} bytes are no whole number of symbols`, { section: table.name });
   return Array.from({ length: table.data.length / SYMBOL_SIZE }, (_, index) => {
     const at = table.offset + index * SYMBOL_SIZE;
     const info = reader.bytes[at + 4]!;
     const section = reader.u16(at + 6);
     return {
-      index, name: textAt(strings.data, reader.u32(at)), value: reader.u64(at + 8), size: reader.u64(at + 16),
-      binding: info >> 4, type: info & 0xf, visibility: reader.bytes[at + 5]! & 3, section,
+      index,
+      name: textAt(strings.data, reader.u32(at)),
+      value: reader.u64(at + 8),
+      size: reader.u64(at + 16),
+      binding: info >> 4,
+      type: info & 0xf,
+      visibility: reader.bytes[at + 5]! & 3,
+      section,
     };
   });
 }
@@ -212,8 +257,14 @@ function readRelocations(reader: Reader, sections: readonly ElfSection[]): ElfRe
     .map((section) => {
       const size = section.type === SHT_RELA ? 24 : 16;
       const target = sections[section.info];
-      if (!target || section.info === 0) throw new ElfError('ELF_BAD_SECTION', `it relocates section ${section.info}, which does not exist`, { section: section.name });
-      if (section.data.length % size !== 0) throw new ElfError('ELF_BAD_SECTION', `${section.data.length} bytes are no whole number of relocations`, { section: section.name });
+      if (!target || section.info === 0)
+        throw new ElfError('ELF_BAD_SECTION', `it relocates section ${section.info}, which does not exist`, {
+          section: section.name,
+        });
+      if (section.data.length % size !== 0)
+        throw new ElfError('ELF_BAD_SECTION', `${section.data.length} bytes are no whole number of relocations`, {
+          section: section.name,
+        });
       return new RelocationSection(reader, section, size);
     });
 }
@@ -228,7 +279,8 @@ class RelocationSection implements ElfRelocationSection {
   constructor(reader: Reader, section: ElfSection, size: number) {
     this.name = section.name;
     this.target = section.info;
-    this.#read = () => Array.from({ length: section.data.length / size }, (_, i) => readRelocation(reader, section, section.offset + i * size));
+    this.#read = () =>
+      Array.from({ length: section.data.length / size }, (_, i) => readRelocation(reader, section, section.offset + i * size));
   }
 
   get entries(): readonly ElfRelocation[] {
@@ -238,7 +290,9 @@ class RelocationSection implements ElfRelocationSection {
 
 function readRelocation(reader: Reader, section: ElfSection, at: number): ElfRelocation {
   return {
-    offset: reader.u64(at), type: reader.u32(at + (reader.little ? 8 : 12)), symbol: reader.u32(at + (reader.little ? 12 : 8)),
+    offset: reader.u64(at),
+    type: reader.u32(at + (reader.little ? 8 : 12)),
+    symbol: reader.u32(at + (reader.little ? 12 : 8)),
     addend: section.type === SHT_RELA ? reader.view.getBigInt64(at + 16, reader.little) : undefined,
   };
 }

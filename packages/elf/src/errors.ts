@@ -21,7 +21,9 @@ export class ElfError extends Error {
   readonly section: string | undefined;
 
   constructor(code: ElfErrorCode, detail: string, where: { offset?: number; section?: string } = {}) {
-    super(`${detail}${where.section === undefined ? '' : ` in section ${where.section}`}${where.offset === undefined ? '' : ` at byte ${where.offset}`}`);
+    super(
+      `${detail}${where.section === undefined ? '' : ` in section ${where.section}`}${where.offset === undefined ? '' : ` at byte ${where.offset}`}`,
+    );
     this.code = code;
     this.offset = where.offset;
     this.section = where.section;

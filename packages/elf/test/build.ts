@@ -13,13 +13,24 @@ export interface SectionInput {
 const encoder = new TextEncoder();
 
 /** Lays out sections (a null section and `.shstrtab` are added around them) behind a header. */
-export function buildElf(sections: readonly SectionInput[], options: { readonly little?: boolean; readonly machine?: number; readonly type?: number } = {}): Uint8Array {
+export function buildElf(
+  sections: readonly SectionInput[],
+  options: { readonly little?: boolean; readonly machine?: number; readonly type?: number } = {},
+): Uint8Array {
   const little = options.little ?? true;
   const all: SectionInput[] = [{ name: '', type: 0 }, ...sections, { name: '.shstrtab', type: 3 }];
   const names = all.map(({ name }) => name);
   const table = encoder.encode(names.map((name) => `${name}\0`).join(''));
-  const nameOffsets = names.map((_, i) => encoder.encode(names.slice(0, i).map((name) => `${name}\0`).join('')).length);
-  const bodies = all.map((section, i) => (i === all.length - 1 ? table : section.data ?? new Uint8Array(0)));
+  const nameOffsets = names.map(
+    (_, i) =>
+      encoder.encode(
+        names
+          .slice(0, i)
+          .map((name) => `${name}\0`)
+          .join(''),
+      ).length,
+  );
+  const bodies = all.map((section, i) => (i === all.length - 1 ? table : (section.data ?? new Uint8Array(0))));
   const starts: number[] = [];
   let end = 64;
   for (const body of bodies) {

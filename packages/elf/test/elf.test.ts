@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isElfError, parseElf, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, STB_GLOBAL, STT_FUNC } from '@libbpf-ts/elf';
+import {
+  isElfError,
+  parseElf,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  STB_GLOBAL,
+  STT_FUNC,
+} from '@libbpf-ts/elf';
 import { buildElf, symbolTable } from './build.ts';
 
 const RUNS = process.env['LIBBPF_TS_LONG'] ? 10_000 : 1_000;
@@ -16,7 +27,16 @@ function sample(): Uint8Array {
   return buildElf([
     { name: 'xdp', type: SHT_PROGBITS, flags: 6, data: new Uint8Array(16).fill(0x95) },
     { name: '.strtab', type: SHT_STRTAB, data: new TextEncoder().encode('\0main\0') },
-    { name: '.symtab', type: SHT_SYMTAB, link: 2, data: symbolTable([{ name: 0 }, { name: 1, value: 0, size: 16, info: (STB_GLOBAL << 4) | STT_FUNC, section: 1 }, { name: 99 }]) },
+    {
+      name: '.symtab',
+      type: SHT_SYMTAB,
+      link: 2,
+      data: symbolTable([
+        { name: 0 },
+        { name: 1, value: 0, size: 16, info: (STB_GLOBAL << 4) | STT_FUNC, section: 1 },
+        { name: 99 },
+      ]),
+    },
     { name: '.relxdp', type: SHT_REL, link: 3, info: 1, data: rel },
     { name: '.relaxdp', type: SHT_RELA, link: 3, info: 1, data: rela },
     { name: '.bss', type: SHT_NOBITS, size: 4096 },
@@ -26,7 +46,16 @@ function sample(): Uint8Array {
 describe('a small object', () => {
   const elf = parseElf(sample());
   test('has sections, symbols and relocations', () => {
-    expect(elf.sections.map(({ name }) => name)).toEqual(['', 'xdp', '.strtab', '.symtab', '.relxdp', '.relaxdp', '.bss', '.shstrtab']);
+    expect(elf.sections.map(({ name }) => name)).toEqual([
+      '',
+      'xdp',
+      '.strtab',
+      '.symtab',
+      '.relxdp',
+      '.relaxdp',
+      '.bss',
+      '.shstrtab',
+    ]);
     expect(elf.symbols[1]).toMatchObject({ name: 'main', size: 16, binding: STB_GLOBAL, type: STT_FUNC, section: 1 });
     expect(elf.relocations.map(({ name, target, entries }) => ({ name, target, entries }))).toEqual([
       { name: '.relxdp', target: 1, entries: [{ offset: 8, type: 1, symbol: 1, addend: undefined }] },
@@ -52,7 +81,12 @@ test.each<[string, () => Uint8Array, string, RegExp]>([
   ['an x86 object', () => buildElf([], { machine: 62 }), 'ELF_BAD_MACHINE', /machine 62.*-target bpf/],
   ['a linked file', () => buildElf([], { type: 2 }), 'ELF_BAD_TYPE', /at byte 16/],
   ['a file cut in its section headers', () => sample().slice(0, -10), 'ELF_TRUNCATED', /section headers/],
-  ['a section beyond the file', () => patched(sample().length - 64 * 7 + 24, 0xff, 0xff, 0xff, 0x7f), 'ELF_TRUNCATED', /section xdp/],
+  [
+    'a section beyond the file',
+    () => patched(sample().length - 64 * 7 + 24, 0xff, 0xff, 0xff, 0x7f),
+    'ELF_TRUNCATED',
+    /section xdp/,
+  ],
   ['a section name beyond its table', () => patched(sample().length - 64 * 7, 0xff, 0xff), 'ELF_BAD_STRING', /number 1/],
   ['a symbol table without strings', () => patched(sample().length - 64 * 5 + 40, 9), 'ELF_BAD_SECTION', /\.symtab/],
 ])('refuses %s', (_, make, code, message) => {
@@ -61,19 +95,27 @@ test.each<[string, () => Uint8Array, string, RegExp]>([
 });
 
 test('reads big-endian files where it is told to', () => {
-  expect(parseElf(buildElf([{ name: 'a', type: 1, data: new Uint8Array(3) }], { little: false }), { allowBigEndian: true }).sections[1]).toMatchObject({ name: 'a', size: 3 });
+  expect(
+    parseElf(buildElf([{ name: 'a', type: 1, data: new Uint8Array(3) }], { little: false }), { allowBigEndian: true })
+      .sections[1],
+  ).toMatchObject({ name: 'a', size: 3 });
 });
 
 test('throws nothing but ElfError for mutated files', () => {
   const original = sample();
   const edits = fc.array(fc.tuple(fc.nat(original.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
-  fc.assert(fc.property(edits, fc.option(fc.nat(original.length)), (list, cut) => {
-    const bytes = sample();
-    list.forEach(([at, value]) => { bytes[at] = value; });
-    try {
-      parseElf(cut === null ? bytes : bytes.slice(0, cut));
-    } catch (error) {
-      if (!isElfError(error)) throw error;
-    }
-  }), { numRuns: RUNS });
+  fc.assert(
+    fc.property(edits, fc.option(fc.nat(original.length)), (list, cut) => {
+      const bytes = sample();
+      list.forEach(([at, value]) => {
+        bytes[at] = value;
+      });
+      try {
+        parseElf(cut === null ? bytes : bytes.slice(0, cut));
+      } catch (error) {
+        if (!isElfError(error)) throw error;
+      }
+    }),
+    { numRuns: RUNS },
+  );
 });

@@ -3,9 +3,33 @@
 import { IsaError } from './error.ts';
 import type { BpfInsn } from './insn.ts';
 import {
-  BPF_ABS, BPF_ALU, BPF_ALU64, BPF_ATOMIC, BPF_CALL, BPF_DW, BPF_EXIT, BPF_IMM, BPF_IND, BPF_JCOND, BPF_JMP, BPF_JMP32, BPF_LD,
-  BPF_LDX, BPF_MEM, BPF_MEMSX, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD,
-  BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BPF_PSEUDO_MAP_VALUE, BPF_ST, BPF_STX, BPF_X,
+  BPF_ABS,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_CALL,
+  BPF_DW,
+  BPF_EXIT,
+  BPF_IMM,
+  BPF_IND,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_LDX,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_KFUNC_CALL,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_ST,
+  BPF_STX,
+  BPF_X,
 } from './opcode.ts';
 import { ALU, ATOMIC, END, JUMP, SIZE } from './table.ts';
 import type { AluOp, AtomicOp, EndOp } from './table.ts';
@@ -26,7 +50,11 @@ export function assemble(text: string, options: AssembleOptions = {}): BpfInsn[]
   const jumps: { at: number; target: string; line: number; field: 'off' | 'imm' }[] = [];
   text.split('\n').forEach((raw, index) => {
     const line = index + 1;
-    let source = raw.replace(/(;|\/\/).*$/, '').trim().replace(/^\d+:\s*/, '').replace(/^\([0-9a-f]{2}\)\s*/, '');
+    let source = raw
+      .replace(/(;|\/\/).*$/, '')
+      .trim()
+      .replace(/^\d+:\s*/, '')
+      .replace(/^\([0-9a-f]{2}\)\s*/, '');
     for (let label = /^([A-Za-z_.][\w.]*):\s*/.exec(source); label; label = /^([A-Za-z_.][\w.]*):\s*/.exec(source)) {
       labels.set(label[1]!, insns.length);
       source = source.slice(label[0].length);
@@ -64,17 +92,34 @@ interface Rule {
 
 const bySpelling = <Row extends { text: string }>(table: Record<string, Row>): Map<string, Row> =>
   new Map(Object.values(table).map((row) => [row.text, row]));
-const sizes = new Map(Object.values(SIZE).flatMap((row) => [[row.text, row.bits], [row.signed, row.bits]] as [string, number][]));
+const sizes = new Map(
+  Object.values(SIZE).flatMap(
+    (row) =>
+      [
+        [row.text, row.bits],
+        [row.signed, row.bits],
+      ] as [string, number][],
+  ),
+);
 const aluByText = bySpelling(ALU);
 const jumpByText = bySpelling(JUMP);
 
-const insnOf = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({ code, dst_reg, src_reg, off, imm });
+const insnOf = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({
+  code,
+  dst_reg,
+  src_reg,
+  off,
+  imm,
+});
 const number = (text: string): number => Number(text.replace(/\s/g, ''));
 const offset = (text: string | undefined): number => (text === undefined ? 0 : number(text));
 
 const PLACE = String.raw`\((u8|u16|u32|u64|s8|s16|s32) \*\)\s*\(r(\d+)\s*([+-]\s*\d+)?\)`;
 const IMM = String.raw`([+-]?(?:0x[0-9a-fA-F]+|\d+))`;
-const ALU_TEXT = [...aluByText.keys()].filter((text) => text.endsWith('=')).map((text) => text.replace(/[|*+^]/g, '\\$&')).join('|');
+const ALU_TEXT = [...aluByText.keys()]
+  .filter((text) => text.endsWith('='))
+  .map((text) => text.replace(/[|*+^]/g, '\\$&'))
+  .join('|');
 const JUMP_TEXT = [...jumpByText.keys()].sort((a, b) => b.length - a.length).join('|');
 
 const rules: readonly Rule[] = [
@@ -83,7 +128,10 @@ const rules: readonly Rule[] = [
   { pattern: /^goto (\S+)$/, make: ([, target], { jump }) => [insnOf(BPF_JMP, 0, 0, jump(target!, 'off'), 0)] },
   { pattern: /^may_goto (\S+)$/, make: ([, target], { jump }) => [insnOf(BPF_JMP | BPF_JCOND, 0, 0, jump(target!, 'off'), 0)] },
   { pattern: new RegExp(`^if ([rw])(\\d+) (${JUMP_TEXT}) (?:([rw])(\\d+)|${IMM}) goto (\\S+)$`), make: makeJump },
-  { pattern: /^call (pc[+-]\d+)$/, make: ([, target], { jump }) => [insnOf(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, jump(target!, 'imm'))] },
+  {
+    pattern: /^call (pc[+-]\d+)$/,
+    make: ([, target], { jump }) => [insnOf(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, jump(target!, 'imm'))],
+  },
   { pattern: /^callx r(\d+)$/, make: ([, reg]) => [insnOf(BPF_JMP | BPF_CALL | BPF_X, number(reg!), 0, 0, 0)] },
   { pattern: /^call kernel-function#(-?\d+)(?: off=(-?\d+))?$/, make: makeKfunc },
   { pattern: /^call \w+#(-?\d+) kfunc(?: off=(-?\d+))?$/, make: makeKfunc },
@@ -92,18 +140,36 @@ const rules: readonly Rule[] = [
   { pattern: new RegExp(`^r(\\d+) = \\*${PLACE}$`), make: makeLoad },
   { pattern: new RegExp(`^\\*${PLACE} = (?:r(\\d+)|${IMM})$`), make: makeStore },
   { pattern: new RegExp(`^lock \\*${PLACE} (\\S+) r(\\d+)$`), make: makeLock },
-  { pattern: new RegExp(`^r(\\d+) = load_acquire\\(${PLACE}\\)$`), make: ([, dst, size, src, off]) => atomic('load_acquire', size!, dst!, src!, off) },
-  { pattern: new RegExp(`^store_release\\(${PLACE}, r(\\d+)\\)$`), make: ([, size, dst, off, src]) => atomic('store_release', size!, dst!, src!, off) },
-  { pattern: new RegExp(`^r0 = atomic(?:64)?_cmpxchg\\(${PLACE}, r0, r(\\d+)\\)$`), make: ([, size, dst, off, src]) => atomic('cmpxchg', size!, dst!, src!, off) },
+  {
+    pattern: new RegExp(`^r(\\d+) = load_acquire\\(${PLACE}\\)$`),
+    make: ([, dst, size, src, off]) => atomic('load_acquire', size!, dst!, src!, off),
+  },
+  {
+    pattern: new RegExp(`^store_release\\(${PLACE}, r(\\d+)\\)$`),
+    make: ([, size, dst, off, src]) => atomic('store_release', size!, dst!, src!, off),
+  },
+  {
+    pattern: new RegExp(`^r0 = atomic(?:64)?_cmpxchg\\(${PLACE}, r0, r(\\d+)\\)$`),
+    make: ([, size, dst, off, src]) => atomic('cmpxchg', size!, dst!, src!, off),
+  },
   { pattern: new RegExp(`^r(\\d+) = atomic(?:64)?_(\\w+)\\(${PLACE}, r(\\d+)\\)$`), make: makeFetch },
-  { pattern: /^r0 = \*\((u8|u16|u32) \*\)skb\[r(\d+) \+ (-?\w+)\]$/, make: ([, size, src, imm]) => [insnOf(BPF_LD | BPF_IND | sizes.get(size!)!, 0, number(src!), 0, number(imm!))] },
-  { pattern: /^r0 = \*\((u8|u16|u32) \*\)skb\[(-?\w+)\]$/, make: ([, size, imm]) => [insnOf(BPF_LD | BPF_ABS | sizes.get(size!)!, 0, 0, 0, number(imm!))] },
+  {
+    pattern: /^r0 = \*\((u8|u16|u32) \*\)skb\[r(\d+) \+ (-?\w+)\]$/,
+    make: ([, size, src, imm]) => [insnOf(BPF_LD | BPF_IND | sizes.get(size!)!, 0, number(src!), 0, number(imm!))],
+  },
+  {
+    pattern: /^r0 = \*\((u8|u16|u32) \*\)skb\[(-?\w+)\]$/,
+    make: ([, size, imm]) => [insnOf(BPF_LD | BPF_ABS | sizes.get(size!)!, 0, 0, 0, number(imm!))],
+  },
   { pattern: /^[rw](\d+) = (le|be|bswap)(16|32|64) [rw](\d+)$/, make: makeEnd },
   { pattern: /^([rw])(\d+) = -([rw])(\d+)$/, make: makeNeg },
   { pattern: /^([rw])(\d+) = \((s8|s16|s32)\)\s*([rw])(\d+)$/, make: makeMovsx },
   { pattern: /^r(\d+) = addr_space_cast\(r(\d+), (\d+), (\d+)\)$/, make: makeCast },
   { pattern: /^r(\d+) = map\[(fd|idx):(-?\d+)\](?:\[0\]\+(\d+))?$/, make: makeMap },
-  { pattern: /^r(\d+) = ksym\[btf:(-?\d+)\]\+(\d+)$/, make: ([, dst, id, off]) => wide(number(dst!), BPF_PSEUDO_BTF_ID, number(id!), number(off!) | 0) },
+  {
+    pattern: /^r(\d+) = ksym\[btf:(-?\d+)\]\+(\d+)$/,
+    make: ([, dst, id, off]) => wide(number(dst!), BPF_PSEUDO_BTF_ID, number(id!), number(off!) | 0),
+  },
   { pattern: /^r(\d+) = subprog\[([+-]\d+)\]$/, make: ([, dst, at]) => wide(number(dst!), BPF_PSEUDO_FUNC, number(at!), 0) },
   { pattern: /^r(\d+) = (0x[0-9a-fA-F]+|-?(?:0x)?[0-9a-fA-F]+ ll|0x[0-9a-fA-F]+ ll)$/, make: makeImm64 },
   { pattern: new RegExp(`^([rw])(\\d+) (${ALU_TEXT}) (?:([rw])(\\d+)|${IMM})$`), make: makeAlu },
@@ -134,7 +200,11 @@ function imm32(text: string, line: number): number {
 function makeJump([, width, dst, text, , src, imm, target]: readonly string[], { line, jump }: Context): BpfInsn[] {
   const code = (width === 'r' ? BPF_JMP : BPF_JMP32) | jumpByText.get(text!)!.bits;
   const off = jump(target!, 'off');
-  return [src === undefined ? insnOf(code, number(dst!), 0, off, imm32(imm!, line)) : insnOf(code | BPF_X, number(dst!), number(src), off, 0)];
+  return [
+    src === undefined
+      ? insnOf(code, number(dst!), 0, off, imm32(imm!, line))
+      : insnOf(code | BPF_X, number(dst!), number(src), off, 0),
+  ];
 }
 
 function makeKfunc([, id, off]: readonly string[]): BpfInsn[] {
@@ -154,9 +224,11 @@ function makeLoad([, dst, size, src, off]: readonly string[]): BpfInsn[] {
 
 function makeStore([, size, dst, off, src, imm]: readonly string[], { line }: Context): BpfInsn[] {
   const bits = BPF_MEM | sizes.get(size!)!;
-  return [src === undefined
-    ? insnOf(BPF_ST | bits, number(dst!), 0, offset(off), imm32(imm!, line))
-    : insnOf(BPF_STX | bits, number(dst!), number(src), offset(off), 0)];
+  return [
+    src === undefined
+      ? insnOf(BPF_ST | bits, number(dst!), 0, offset(off), imm32(imm!, line))
+      : insnOf(BPF_STX | bits, number(dst!), number(src), offset(off), 0),
+  ];
 }
 
 function atomic(op: AtomicOp, size: string, dst: string, src: string, off: string | undefined): BpfInsn[] {
@@ -170,7 +242,8 @@ function makeLock([, size, dst, off, text, src]: readonly string[], { line }: Co
 }
 
 function makeFetch([, to, name, size, dst, off, src]: readonly string[], { line }: Context): BpfInsn[] {
-  if (!Object.hasOwn(ATOMIC, name!) || to !== src) throw new IsaError('text', `line ${line}: no atomic operation ${name}`, line);
+  if (!Object.hasOwn(ATOMIC, name!) || to !== src)
+    throw new IsaError('text', `line ${line}: no atomic operation ${name}`, line);
   return atomic(name as AtomicOp, size!, dst!, src!, off);
 }
 
@@ -199,9 +272,14 @@ function wide(dst: number, src: number, low: number, high: number): BpfInsn[] {
 }
 
 function makeMap([, dst, by, id, value]: readonly string[]): BpfInsn[] {
-  const pseudo = value === undefined
-    ? by === 'fd' ? BPF_PSEUDO_MAP_FD : BPF_PSEUDO_MAP_IDX
-    : by === 'fd' ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_IDX_VALUE;
+  const pseudo =
+    value === undefined
+      ? by === 'fd'
+        ? BPF_PSEUDO_MAP_FD
+        : BPF_PSEUDO_MAP_IDX
+      : by === 'fd'
+        ? BPF_PSEUDO_MAP_VALUE
+        : BPF_PSEUDO_MAP_IDX_VALUE;
   return wide(number(dst!), pseudo, number(id!), offset(value) | 0);
 }
 
@@ -218,7 +296,12 @@ function makeImm64([, dst, text]: readonly string[], { line }: Context): BpfInsn
 
 function makeAlu([, width, dst, text, srcWidth, src, imm]: readonly string[], { line }: Context): BpfInsn[] {
   const row = aluByText.get(text!)!;
-  if (src !== undefined && srcWidth !== width) throw new IsaError('text', `line ${line}: r and w registers in one operation`, line);
+  if (src !== undefined && srcWidth !== width)
+    throw new IsaError('text', `line ${line}: r and w registers in one operation`, line);
   const code = (width === 'r' ? BPF_ALU64 : BPF_ALU) | row.bits;
-  return [src === undefined ? insnOf(code, number(dst!), 0, row.off, imm32(imm!, line)) : insnOf(code | BPF_X, number(dst!), number(src), row.off, 0)];
+  return [
+    src === undefined
+      ? insnOf(code, number(dst!), 0, row.off, imm32(imm!, line))
+      : insnOf(code | BPF_X, number(dst!), number(src), row.off, 0),
+  ];
 }

@@ -3,7 +3,12 @@
 import { imm64 } from './codec.ts';
 import type { BpfInsn } from './insn.ts';
 import {
-  BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BPF_PSEUDO_MAP_VALUE,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
 } from './opcode.ts';
 import { ALU, ATOMIC, JUMP, opcodeOf, SIZE } from './table.ts';
 import type { Opcode, OpcodeKind, SizeBytes } from './table.ts';
@@ -51,13 +56,16 @@ const printers: { readonly [Kind in OpcodeKind]: Printer<Of<Kind>> } = {
   may_goto: (insn) => `may_goto pc${signed(insn.off)}`,
   call: printCall,
   exit: () => 'exit',
-  load: (insn, { size, signed: sign }) => `r${insn.dst_reg} = *(${sizeText(size, sign)} *)(r${insn.src_reg} ${signed(insn.off)})`,
+  load: (insn, { size, signed: sign }) =>
+    `r${insn.dst_reg} = *(${sizeText(size, sign)} *)(r${insn.src_reg} ${signed(insn.off)})`,
   store: (insn, { size, source }) =>
     `*(${sizeText(size)} *)(r${insn.dst_reg} ${signed(insn.off)}) = ${source === 'x' ? `r${insn.src_reg}` : insn.imm}`,
   atomic: printAtomic,
   ld_imm64: printImm64,
   ld_packet: (insn, { mode, size }) =>
-    mode === 'abs' ? `r0 = *(${sizeText(size)} *)skb[${insn.imm}]` : `r0 = *(${sizeText(size)} *)skb[r${insn.src_reg} + ${insn.imm}]`,
+    mode === 'abs'
+      ? `r0 = *(${sizeText(size)} *)skb[${insn.imm}]`
+      : `r0 = *(${sizeText(size)} *)skb[r${insn.src_reg} + ${insn.imm}]`,
 };
 
 function printAlu(insn: BpfInsn, { op, bits, source }: Of<'alu'>): string {

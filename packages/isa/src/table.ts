@@ -5,8 +5,29 @@
 
 import type { BpfInsn } from './insn.ts';
 import {
-  BPF_ABS, BPF_ALU, BPF_ALU64, BPF_ATOMIC, BPF_CALL, BPF_DW, BPF_EXIT, BPF_IMM, BPF_IND, BPF_JCOND, BPF_JMP, BPF_JMP32, BPF_K,
-  BPF_LD, BPF_LDX, BPF_MAY_GOTO, BPF_MEM, BPF_MEMSX, BPF_PSEUDO_CALL, BPF_PSEUDO_KFUNC_CALL, BPF_ST, BPF_STX, BPF_X,
+  BPF_ABS,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_CALL,
+  BPF_DW,
+  BPF_EXIT,
+  BPF_IMM,
+  BPF_IND,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_K,
+  BPF_LD,
+  BPF_LDX,
+  BPF_MAY_GOTO,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_KFUNC_CALL,
+  BPF_ST,
+  BPF_STX,
+  BPF_X,
 } from './opcode.ts';
 
 /** Arithmetic. `bits` is the operation in the code byte, `off` the offset field that selects the variant, `text` the log's operator. */
@@ -130,7 +151,6 @@ export function opcodeOf(insn: BpfInsn): Opcode | undefined {
   return undefined;
 }
 
-
 function buildTable(): (OpcodeRow | undefined)[] {
   const rows = new Map<number, OpcodeVariant[]>();
   const add = (code: number, opcode: Opcode, field: OpcodeVariant['field'] = 'none', value = 0): void => {
@@ -156,9 +176,13 @@ function addAlu(add: Add): void {
     // div, mod and mov have variants by offset; sign-extending moves exist between registers only.
     const field = bits === 0x30 || bits === 0x90 || bits === 0xb0 ? 'off' : 'none';
     const registerOnly = bits === 0xb0 && off !== 0;
-    for (const [source, flag] of [['k', BPF_K], ['x', BPF_X]] as const) {
+    for (const [source, flag] of [
+      ['k', BPF_K],
+      ['x', BPF_X],
+    ] as const) {
       if (op === 'neg' ? source === 'x' : registerOnly && source === 'k') continue;
-      if (op !== 'movsx32' && op !== 'addr_space_cast') add(BPF_ALU | bits | flag, { kind: 'alu', op, bits: 32, source }, field, off);
+      if (op !== 'movsx32' && op !== 'addr_space_cast')
+        add(BPF_ALU | bits | flag, { kind: 'alu', op, bits: 32, source }, field, off);
       add(BPF_ALU64 | bits | flag, { kind: 'alu', op, bits: 64, source }, field, off);
     }
   }
@@ -172,7 +196,10 @@ function addEnd(add: Add): void {
 
 function addJumps(add: Add): void {
   for (const op of Object.keys(JUMP) as JumpOp[]) {
-    for (const [source, flag] of [['k', BPF_K], ['x', BPF_X]] as const) {
+    for (const [source, flag] of [
+      ['k', BPF_K],
+      ['x', BPF_X],
+    ] as const) {
       add(BPF_JMP | JUMP[op].bits | flag, { kind: 'jump', op, bits: 64, source });
       add(BPF_JMP32 | JUMP[op].bits | flag, { kind: 'jump', op, bits: 32, source });
     }

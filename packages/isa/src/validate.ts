@@ -3,8 +3,16 @@
 import { IsaError } from './error.ts';
 import type { BpfInsn } from './insn.ts';
 import {
-  BPF_LD, BPF_MAX_INSNS, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE,
-  BPF_PSEUDO_MAP_VALUE, BPF_REG_FP, MAX_BPF_REG,
+  BPF_LD,
+  BPF_MAX_INSNS,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_REG_FP,
+  MAX_BPF_REG,
 } from './opcode.ts';
 import { OPCODES, opcodeOf } from './table.ts';
 import type { AluOp, Opcode, OpcodeKind } from './table.ts';
@@ -52,7 +60,12 @@ function checkedOpcode(insn: BpfInsn, index: number): Opcode {
   const code = insn.code.toString(16).padStart(2, '0');
   if (!variants) throw new IsaError('opcode', `unknown opcode ${code}`, index, 'code');
   const field = variants[0]!.field;
-  throw new IsaError('opcode', `opcode ${code} has no variant with ${field} ${insn[field as 'off' | 'imm' | 'src_reg']}`, index, field);
+  throw new IsaError(
+    'opcode',
+    `opcode ${code} has no variant with ${field} ${insn[field as 'off' | 'imm' | 'src_reg']}`,
+    index,
+    field,
+  );
 }
 
 function checkRegisters(insn: BpfInsn, opcode: Opcode, index: number): void {
@@ -66,7 +79,13 @@ function checkRegisters(insn: BpfInsn, opcode: Opcode, index: number): void {
 
 function writesDestination(opcode: Opcode): boolean {
   const { kind } = opcode;
-  return kind === 'alu' || kind === 'end' || kind === 'load' || kind === 'ld_imm64' || (kind === 'atomic' && opcode.op === 'load_acquire');
+  return (
+    kind === 'alu' ||
+    kind === 'end' ||
+    kind === 'load' ||
+    kind === 'ld_imm64' ||
+    (kind === 'atomic' && opcode.op === 'load_acquire')
+  );
 }
 
 type Field = 'dst_reg' | 'src_reg' | 'off' | 'imm';
@@ -74,12 +93,17 @@ type Field = 'dst_reg' | 'src_reg' | 'off' | 'imm';
 /** Fields that an instruction of a kind uses; the others must be 0. */
 const usedFields: { readonly [Kind in OpcodeKind]: (opcode: Extract<Opcode, { kind: Kind }>) => readonly Field[] } = {
   alu: ({ op, source }) =>
-    op === 'neg' ? ['dst_reg'] : op === 'addr_space_cast' ? ['dst_reg', 'src_reg', 'off', 'imm'] : ['dst_reg', 'off', source === 'x' ? 'src_reg' : 'imm'],
+    op === 'neg'
+      ? ['dst_reg']
+      : op === 'addr_space_cast'
+        ? ['dst_reg', 'src_reg', 'off', 'imm']
+        : ['dst_reg', 'off', source === 'x' ? 'src_reg' : 'imm'],
   end: () => ['dst_reg', 'imm'],
   jump: ({ source }) => ['dst_reg', 'off', source === 'x' ? 'src_reg' : 'imm'],
   goto: ({ far }) => [far ? 'imm' : 'off'],
   may_goto: () => ['off'],
-  call: ({ target }) => (target === 'register' ? ['dst_reg'] : target === 'kfunc' ? ['src_reg', 'off', 'imm'] : ['src_reg', 'imm']),
+  call: ({ target }) =>
+    target === 'register' ? ['dst_reg'] : target === 'kfunc' ? ['src_reg', 'off', 'imm'] : ['src_reg', 'imm'],
   exit: () => [],
   load: () => ['dst_reg', 'src_reg', 'off'],
   store: ({ source }) => ['dst_reg', 'off', source === 'x' ? 'src_reg' : 'imm'],
@@ -99,7 +123,13 @@ function checkReserved(insn: BpfInsn, opcode: Opcode, index: number, unverified:
     }
   }
   // div, mod and mov use the offset to choose a variant; for other operations opcodeOf does not look at it.
-  if (opcode.kind === 'alu' && insn.off !== 0 && !divisions.has(opcode.op) && !opcode.op.startsWith('movsx') && opcode.op !== 'addr_space_cast') {
+  if (
+    opcode.kind === 'alu' &&
+    insn.off !== 0 &&
+    !divisions.has(opcode.op) &&
+    !opcode.op.startsWith('movsx') &&
+    opcode.op !== 'addr_space_cast'
+  ) {
     throw new IsaError('reserved', `off is reserved and must be 0, not ${insn.off}`, index, 'off');
   }
   if (opcode.kind === 'ld_imm64' && insn.src_reg > BPF_PSEUDO_MAP_IDX_VALUE) {
@@ -130,13 +160,21 @@ function targetOf(insn: BpfInsn, opcode: Opcode, index: number): { to: number; f
 
 /** Kinds of ld_imm64 whose upper half must be 0. */
 const emptyUpperHalf: ReadonlySet<number> = new Set([BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_FUNC]);
-const knownPseudo: ReadonlySet<number> = new Set([0, BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_MAP_IDX_VALUE, ...emptyUpperHalf]);
+const knownPseudo: ReadonlySet<number> = new Set([
+  0,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  ...emptyUpperHalf,
+]);
 
 function checkSecondHalf(insns: readonly BpfInsn[], index: number): void {
   const upper = insns[index + 1];
-  if (!upper || upper.code !== BPF_LD) throw new IsaError('ld_imm64', 'invalid bpf_ld_imm64 insn: its second half is missing', index, 'code');
+  if (!upper || upper.code !== BPF_LD)
+    throw new IsaError('ld_imm64', 'invalid bpf_ld_imm64 insn: its second half is missing', index, 'code');
   for (const field of ['dst_reg', 'src_reg', 'off'] as const) {
-    if (upper[field] !== 0) throw new IsaError('ld_imm64', `${field} of the second half of ld_imm64 must be 0`, index + 1, field);
+    if (upper[field] !== 0)
+      throw new IsaError('ld_imm64', `${field} of the second half of ld_imm64 must be 0`, index + 1, field);
   }
   const pseudo = insns[index]!.src_reg;
   if (!knownPseudo.has(pseudo) || (emptyUpperHalf.has(pseudo) && upper.imm !== 0)) {

@@ -83,17 +83,30 @@ test('names of helpers and kfuncs come from the caller', () => {
 });
 
 test('log lines, labels and comments are read as they are', () => {
-  expect(assemble('0: (b7) r0 = 5   ; R0=5\nloop: r0 += -1\n  if r0 != 0x0 goto loop // again\ncall fn\nexit\nfn: exit'.replace('call fn', 'goto fn'))).toEqual(
-    assemble('r0 = 5\nr0 += -1\nif r0 != 0 goto pc-2\ngoto pc+1\nexit\nexit'),
-  );
+  expect(
+    assemble(
+      '0: (b7) r0 = 5   ; R0=5\nloop: r0 += -1\n  if r0 != 0x0 goto loop // again\ncall fn\nexit\nfn: exit'.replace(
+        'call fn',
+        'goto fn',
+      ),
+    ),
+  ).toEqual(assemble('r0 = 5\nr0 += -1\nif r0 != 0 goto pc-2\ngoto pc+1\nexit\nexit'));
 });
 
 test.each([
-  ['r0 = r1 + 5', 'not an instruction'], ['r0 += w1', 'r and w registers'], ['r16 = 1', 'no such register'], ['goto nowhere', 'no label'],
-  ['r0 += 0x1ffffffff', 'does not fit'], ['r0 = atomic_fetch_nand((u32 *)(r1 +0), r0)', 'no atomic'], ['lock *(u32 *)(r1 +0) -= r0', 'no atomic'],
-  ['call nothing', 'no helper'], ['r1 = be16 r2', 'one register'],
+  ['r0 = r1 + 5', 'not an instruction'],
+  ['r0 += w1', 'r and w registers'],
+  ['r16 = 1', 'no such register'],
+  ['goto nowhere', 'no label'],
+  ['r0 += 0x1ffffffff', 'does not fit'],
+  ['r0 = atomic_fetch_nand((u32 *)(r1 +0), r0)', 'no atomic'],
+  ['lock *(u32 *)(r1 +0) -= r0', 'no atomic'],
+  ['call nothing', 'no helper'],
+  ['r1 = be16 r2', 'one register'],
 ])('refuses %s', (text, message) => {
-  expect(() => assemble(`exit\n${text}`)).toThrow(expect.objectContaining({ code: 'text', insn: 2, message: expect.stringContaining(message) }));
+  expect(() => assemble(`exit\n${text}`)).toThrow(
+    expect.objectContaining({ code: 'text', insn: 2, message: expect.stringContaining(message) }),
+  );
 });
 
 test('every code byte of the table disassembles, no other does', () => {

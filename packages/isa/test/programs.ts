@@ -18,8 +18,11 @@ function fieldsOf(opcode: Opcode): fc.Arbitrary<Partial<BpfInsn>> {
   switch (opcode.kind) {
     case 'alu':
       if (opcode.op === 'neg') return fc.record({ dst_reg: register });
-      if (opcode.op === 'addr_space_cast') return fc.record({ dst_reg: register, src_reg: register, imm: fc.constantFrom(1, 0x10000) });
-      return opcode.source === 'x' ? fc.record({ dst_reg: register, src_reg: register }) : fc.record({ dst_reg: register, imm: int32 });
+      if (opcode.op === 'addr_space_cast')
+        return fc.record({ dst_reg: register, src_reg: register, imm: fc.constantFrom(1, 0x10000) });
+      return opcode.source === 'x'
+        ? fc.record({ dst_reg: register, src_reg: register })
+        : fc.record({ dst_reg: register, imm: int32 });
     case 'end':
       return fc.record({ dst_reg: register });
     case 'jump':
@@ -47,7 +50,15 @@ function fieldsOf(opcode: Opcode): fc.Arbitrary<Partial<BpfInsn>> {
 
 const insns: fc.Arbitrary<BpfInsn[]> = fc.constantFrom(...rows).chain(({ code, variant: { opcode, field, value } }) =>
   fc.tuple(fieldsOf(opcode), int32).map(([fields, upper]) => {
-    const insn: BpfInsn = { code, dst_reg: 0, src_reg: 0, off: 0, imm: 0, ...fields, ...(field === 'none' ? {} : { [field]: value }) };
+    const insn: BpfInsn = {
+      code,
+      dst_reg: 0,
+      src_reg: 0,
+      off: 0,
+      imm: 0,
+      ...fields,
+      ...(field === 'none' ? {} : { [field]: value }),
+    };
     if (opcode.kind !== 'ld_imm64') return [insn];
     const plain = insn.src_reg === 1 || insn.src_reg === 4 || insn.src_reg === 5;
     return [insn, { code: 0, dst_reg: 0, src_reg: 0, off: 0, imm: plain ? 0 : upper }];

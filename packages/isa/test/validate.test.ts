@@ -7,10 +7,19 @@ import type { BpfInsn } from '../src/insn.ts';
 import { validate } from '../src/validate.ts';
 import { randomProgram } from './programs.ts';
 
-const insn = (code: number, fields: Partial<BpfInsn> = {}): BpfInsn => ({ code, dst_reg: 0, src_reg: 0, off: 0, imm: 0, ...fields });
+const insn = (code: number, fields: Partial<BpfInsn> = {}): BpfInsn => ({
+  code,
+  dst_reg: 0,
+  src_reg: 0,
+  off: 0,
+  imm: 0,
+  ...fields,
+});
 const exit = insn(0x95);
 
-test.each<[rule: string, program: readonly BpfInsn[], error: { code: string; insn?: number | undefined; field?: string | undefined }]>([
+test.each<
+  [rule: string, program: readonly BpfInsn[], error: { code: string; insn?: number | undefined; field?: string | undefined }]
+>([
   ['nothing', [], { code: 'empty' }],
   ['an unknown opcode', [insn(0xff), exit], { code: 'opcode', insn: 0, field: 'code' }],
   ['the second half of ld_imm64 alone', [exit, insn(0), exit], { code: 'opcode', insn: 1, field: 'code' }],
@@ -33,8 +42,16 @@ test.each<[rule: string, program: readonly BpfInsn[], error: { code: string; ins
   ['a jump into ld_imm64', [insn(0x05, { off: 1 }), ...assemble('r1 = 0x5'), exit], { code: 'jump', insn: 0, field: 'off' }],
   ['a ld_imm64 cut in half', [insn(0x18)], { code: 'ld_imm64', insn: 0, field: 'code' }],
   ['a ld_imm64 with another second half', [insn(0x18), exit, exit], { code: 'ld_imm64', insn: 0, field: 'code' }],
-  ['a second half with a register', [insn(0x18), insn(0, { dst_reg: 1 }), exit], { code: 'ld_imm64', insn: 1, field: 'dst_reg' }],
-  ['a ld_imm64 form that is none', [insn(0x18, { src_reg: 7 }), insn(0), exit], { code: 'reserved', insn: 0, field: 'src_reg' }],
+  [
+    'a second half with a register',
+    [insn(0x18), insn(0, { dst_reg: 1 }), exit],
+    { code: 'ld_imm64', insn: 1, field: 'dst_reg' },
+  ],
+  [
+    'a ld_imm64 form that is none',
+    [insn(0x18, { src_reg: 7 }), insn(0), exit],
+    { code: 'reserved', insn: 0, field: 'src_reg' },
+  ],
   ['a missing exit', [insn(0xb7)], { code: 'exit', insn: 0, field: 'code' }],
 ])('refuses %s', (_, program, error) => {
   expect(() => validate(program)).toThrow(expect.objectContaining({ name: 'IsaError', ...error }));
@@ -51,13 +68,19 @@ test('unverified programs may shift by too much', () => {
 
 test('any bytes are a program or an IsaError', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.uint8Array({ maxLength: 256 }).map((bytes) => () => decode(bytes)), randomProgram.map((program) => () => program)), (make) => {
-      try {
-        validate(make());
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'IsaError' });
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 256 }).map((bytes) => () => decode(bytes)),
+        randomProgram.map((program) => () => program),
+      ),
+      (make) => {
+        try {
+          validate(make());
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'IsaError' });
+        }
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -57,14 +57,16 @@ export class FileTree {
   /** Mounts a new bpffs at `path`, whose parents are made as needed; throws EBUSY where one is. */
   mountBpffs(path: string): Dir {
     const existing = this.#find(this.root, path);
-    if (existing?.kind === 'dir' && existing.isBpffs) throw new KernelError('EBUSY', `${path} has a bpffs mounted already`, 'path');
+    if (existing?.kind === 'dir' && existing.isBpffs)
+      throw new KernelError('EBUSY', `${path} has a bpffs mounted already`, 'path');
     return this.#makeDirs(path, true);
   }
 
   /** Unmounts: every pin below is released. */
   unmountBpffs(path: string): void {
     const dir = this.resolve(path);
-    if (dir.kind !== 'dir' || !dir.isBpffs || dir.parent?.isBpffs) throw new KernelError('EINVAL', `${path} is no mount point of a bpffs`, 'path');
+    if (dir.kind !== 'dir' || !dir.isBpffs || dir.parent?.isBpffs)
+      throw new KernelError('EINVAL', `${path} is no mount point of a bpffs`, 'path');
     this.#releaseAll(dir);
     dir.parent!.entries.delete(dir.name);
     dir.parent!.entries.set(dir.name, new Dir(dir.name, dir.parent, false));
@@ -124,7 +126,8 @@ export class FileTree {
     const from = this.#locate(oldPath, this.root);
     const to = this.#locate(newPath, this.root);
     if (!from.entry) throw new KernelError('ENOENT', `${oldPath}: there is no ${from.name}`, 'oldPath');
-    if (from.dir.isBpffs !== to.dir.isBpffs) throw new KernelError('EXDEV', 'the two paths are on different file systems', 'newPath');
+    if (from.dir.isBpffs !== to.dir.isBpffs)
+      throw new KernelError('EXDEV', 'the two paths are on different file systems', 'newPath');
     if (to.name.includes('.')) throw new KernelError('EPERM', `${to.name} has a dot`, 'newPath');
     if (to.entry?.kind === 'dir') throw new KernelError('EISDIR', `${newPath} is a directory`, 'newPath');
     if (to.entry === from.entry) return;

@@ -1,6 +1,14 @@
 /** One bpf(2) call while it is being answered: the kernel's copy of the attr, and the caller's memory. */
 
-import { BPF_ATTR_LAYOUTS, BPF_ATTR_SIZE, KernelError, type BpfCmdNumber, type RawBpfAttr, type Struct, type UserMemory } from '@libbpf-ts/uapi';
+import {
+  BPF_ATTR_LAYOUTS,
+  BPF_ATTR_SIZE,
+  KernelError,
+  type BpfCmdNumber,
+  type RawBpfAttr,
+  type Struct,
+  type UserMemory,
+} from '@libbpf-ts/uapi';
 
 import type { Kernel } from './kernel.ts';
 import type { Task } from './task.ts';
@@ -41,7 +49,12 @@ export class BpfCall<C extends BpfCmdNumber = BpfCmdNumber> {
   /** CHECK_ATTR: nothing may follow `end`, the end of the last field that the command reads. Throws EINVAL. */
   checkEnd(end: number): void {
     for (let at = end; at < BPF_ATTR_SIZE; at++) {
-      if (this.bytes[at] !== 0) throw new KernelError('EINVAL', `byte ${at} of the attr is not zero, though the command's fields end at ${end}`, 'attr');
+      if (this.bytes[at] !== 0)
+        throw new KernelError(
+          'EINVAL',
+          `byte ${at} of the attr is not zero, though the command's fields end at ${end}`,
+          'attr',
+        );
     }
   }
 

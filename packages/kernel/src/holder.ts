@@ -19,26 +19,40 @@ export type Holder =
 /** Equal holders have equal keys. */
 export function holderKey(holder: Holder): string {
   switch (holder.kind) {
-    case 'fd': return `fd ${holder.task} ${holder.fd}`;
-    case 'pin': return `pin ${holder.path}`;
-    case 'link': return `link ${holder.id}`;
-    case 'hook': return `hook ${holder.name}`;
-    case 'map': return `map ${holder.id} ${holder.key}`;
-    case 'prog': return `prog ${holder.id}`;
-    case 'kernel': return `kernel ${holder.name}`;
+    case 'fd':
+      return `fd ${holder.task} ${holder.fd}`;
+    case 'pin':
+      return `pin ${holder.path}`;
+    case 'link':
+      return `link ${holder.id}`;
+    case 'hook':
+      return `hook ${holder.name}`;
+    case 'map':
+      return `map ${holder.id} ${holder.key}`;
+    case 'prog':
+      return `prog ${holder.id}`;
+    case 'kernel':
+      return `kernel ${holder.name}`;
   }
 }
 
 /** For people. `taskName` turns a task's id into its name. */
 export function holderText(holder: Holder, taskName: (id: number) => string = (id) => `${id}`): string {
   switch (holder.kind) {
-    case 'fd': return `fd ${holder.fd} of task ${taskName(holder.task)}`;
-    case 'pin': return `pin ${holder.path}`;
-    case 'link': return `link ${holder.id}`;
-    case 'hook': return `hook ${holder.name}`;
-    case 'map': return holder.key === '' ? `map ${holder.id}` : `${holder.key} of map ${holder.id}`;
-    case 'prog': return `prog ${holder.id}`;
-    case 'kernel': return `kernel (${holder.name})`;
+    case 'fd':
+      return `fd ${holder.fd} of task ${taskName(holder.task)}`;
+    case 'pin':
+      return `pin ${holder.path}`;
+    case 'link':
+      return `link ${holder.id}`;
+    case 'hook':
+      return `hook ${holder.name}`;
+    case 'map':
+      return holder.key === '' ? `map ${holder.id}` : `${holder.key} of map ${holder.id}`;
+    case 'prog':
+      return `prog ${holder.id}`;
+    case 'kernel':
+      return `kernel (${holder.name})`;
   }
 }
 

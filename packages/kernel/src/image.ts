@@ -31,7 +31,11 @@ function buildFixups(kernel: Kernel, prog: BpfProg): Fixups {
   const calls = new Map<number, CallTarget>();
   for (const [insn, call] of verified.calls) calls.set(insn, callTarget(kernel, ops, call));
   return {
-    constants: verified.constants, functions: verified.functions, calls, dead: verified.dead, probeLoads: verified.probeLoads,
+    constants: verified.constants,
+    functions: verified.functions,
+    calls,
+    dead: verified.dead,
+    probeLoads: verified.probeLoads,
     ...(ops.packetLoad ? { packetLoad: kernel.helperOf(ops.packetLoad) } : {}),
   };
 }
@@ -63,7 +67,9 @@ export class MissingHelperError extends Error {
 
 function missingHelper(kernel: Kernel, ops: ProgTypeOps, name: string): VmHelper {
   return {
-    name, args: ['u64', 'u64', 'u64', 'u64', 'u64'], returns: 'u64',
+    name,
+    args: ['u64', 'u64', 'u64', 'u64', 'u64'],
+    returns: 'u64',
     run: () => {
       throw new MissingHelperError(name, ops.name);
     },
@@ -78,7 +84,9 @@ function lineOf(prog: BpfProg, insn: number): string | undefined {
     if (view.getUint32(at, true) > insn) break;
     const btf = prog.btf?.btf;
     const line = view.getUint32(at + 12, true) >>> 10;
-    found = btf ? `${btf.string(view.getUint32(at + 4, true))}:${line}: ${btf.string(view.getUint32(at + 8, true)).trim()}` : undefined;
+    found = btf
+      ? `${btf.string(view.getUint32(at + 4, true))}:${line}: ${btf.string(view.getUint32(at + 8, true)).trim()}`
+      : undefined;
   }
   return found;
 }

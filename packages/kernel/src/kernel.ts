@@ -158,7 +158,10 @@ export class Kernel implements Disposable {
     const contributions = this.btfContributions.keys().length;
     subsystem(this);
     const late = this.#origin === undefined && this.#kernelBtf.isBuilt && this.btfContributions.keys().length > contributions;
-    if (late) throw new Error('a subsystem contributes to the kernel\'s BTF, which has been read already: install it before any program is loaded');
+    if (late)
+      throw new Error(
+        "a subsystem contributes to the kernel's BTF, which has been read already: install it before any program is loaded",
+      );
   }
 
   // — State of subsystems —
@@ -210,7 +213,12 @@ export class Kernel implements Disposable {
 
   /** Adds a line to the audit log: who and why are those of the syscall under way. */
   record(entry: Pick<AuditEntry, 'action' | 'hook' | 'prog' | 'oldProg' | 'link'>): void {
-    this.audit.add({ ...entry, time: this.clock.now(), task: this.current?.task?.name, reason: this.current?.reason ?? 'kernel' });
+    this.audit.add({
+      ...entry,
+      time: this.clock.now(),
+      task: this.current?.task?.name,
+      reason: this.current?.reason ?? 'kernel',
+    });
   }
 
   // — Runs —
@@ -291,7 +299,9 @@ export class Kernel implements Disposable {
   }
 
   /** The chains of holders that keep an object alive, each up to a root (an fd, a pin, a hook, the kernel). Empty where it is not alive. */
-  whyAlive(what: { readonly prog: number } | { readonly map: number } | { readonly link: number } | { readonly btf: number }): HolderChain[] {
+  whyAlive(
+    what: { readonly prog: number } | { readonly map: number } | { readonly link: number } | { readonly btf: number },
+  ): HolderChain[] {
     const [kind, id] = Object.entries(what)[0] as [ObjectKind, number];
     const object = this.#table(kind).get(id);
     return object ? findChains(this, object, this.#taskName) : [];
@@ -322,7 +332,8 @@ export class Kernel implements Disposable {
   /** In a fork: the object that stands for one of the origin (a map, a program, a link, a task, a device). */
   twin<T extends Twinnable>(object: T): T {
     const twin = this.#origin?.find(object);
-    if (!twin) throw new Error('this kernel is no fork of the one that has this object, or the object is younger than the fork');
+    if (!twin)
+      throw new Error('this kernel is no fork of the one that has this object, or the object is younger than the fork');
     return twin as T;
   }
 

@@ -94,8 +94,13 @@ export function mapCheckNoBtf(): never {
 
 /** `bpf_map_meta_equal`. */
 export function mapMetaEqual(template: MapTemplate, map: BpfMap): boolean {
-  return template.type === map.type && template.keySize === map.keySize && template.valueSize === map.valueSize
-    && template.flags === map.flags && sameRecord(template, map);
+  return (
+    template.type === map.type &&
+    template.keySize === map.keySize &&
+    template.valueSize === map.valueSize &&
+    template.flags === map.flags &&
+    sameRecord(template, map)
+  );
 }
 
 function sameRecord({ record: a }: MapTemplate, { record: b }: BpfMap): boolean {

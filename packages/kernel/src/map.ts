@@ -71,8 +71,13 @@ export class BpfMap<T = Erased> extends KernelObject implements Twinnable {
   /** `ops->map_alloc` with the header around it. Throws what the type throws. */
   static create<T>(kernel: Kernel, ops: MapTypeOps<T>, attr: MapCreateAttr, name: string, task: Task): BpfMap<T> {
     const attributes: MapAttributes = {
-      type: attr.map_type, keySize: attr.key_size, valueSize: attr.value_size, maxEntries: attr.max_entries, name,
-      extra: attr.map_extra, numaNode: attr.numa_node,
+      type: attr.map_type,
+      keySize: attr.key_size,
+      valueSize: attr.value_size,
+      maxEntries: attr.max_entries,
+      name,
+      extra: attr.map_extra,
+      numaNode: attr.numa_node,
     };
     const { arena } = kernel;
     const address = arena.allocate(ops.headerSize ?? MAP_HEADER_SIZE, 64);
@@ -141,8 +146,14 @@ export class BpfMap<T = Erased> extends KernelObject implements Twinnable {
   verifierView(): VerifierMap {
     const { attributes, kernel, ops } = this;
     return {
-      id: this.id, address: this.address, map_type: attributes.type, key_size: attributes.keySize, value_size: attributes.valueSize,
-      max_entries: attributes.maxEntries, map_flags: this.flags, name: attributes.name,
+      id: this.id,
+      address: this.address,
+      map_type: attributes.type,
+      key_size: attributes.keySize,
+      value_size: attributes.valueSize,
+      max_entries: attributes.maxEntries,
+      map_flags: this.flags,
+      name: attributes.name,
       ...(this.record.length > 0 ? { record: this.record } : {}),
       ...(this.inner ? { inner: innerView(this.inner) } : {}),
       ...(ops.valueAddress ? { valueAddress: (off: number) => this.valueAddress(off) } : {}),
@@ -166,7 +177,8 @@ export class BpfMap<T = Erased> extends KernelObject implements Twinnable {
   /** Address of byte `off` of the only value. Throws EINVAL. */
   valueAddress(off: number): number {
     const address = this.ops.valueAddress?.(this, off);
-    if (address === undefined) throw new KernelError('EINVAL', `map ${this.id} has no byte ${off} that a program could point to`);
+    if (address === undefined)
+      throw new KernelError('EINVAL', `map ${this.id} has no byte ${off} that a program could point to`);
     return address;
   }
 
@@ -224,21 +236,38 @@ export class BpfMap<T = Erased> extends KernelObject implements Twinnable {
 
 function innerView({ type, keySize, valueSize, maxEntries, flags, record, btf, btfValueTypeId }: MapTemplate): VerifierMap {
   return {
-    id: 0, address: 0, map_type: type, key_size: keySize, value_size: valueSize, max_entries: maxEntries, map_flags: flags, name: '',
+    id: 0,
+    address: 0,
+    map_type: type,
+    key_size: keySize,
+    value_size: valueSize,
+    max_entries: maxEntries,
+    map_flags: flags,
+    name: '',
     ...(record.length > 0 ? { record } : {}),
     ...(btf ? { btf: btf.verifierView, btf_value_type_id: btfValueTypeId } : {}),
   };
 }
 
-function frozenValue(kernel: Kernel, map: BpfMap, off: number, size: number): { readonly low: number; readonly high: number } | undefined {
+function frozenValue(
+  kernel: Kernel,
+  map: BpfMap,
+  off: number,
+  size: number,
+): { readonly low: number; readonly high: number } | undefined {
   const address = off + size <= map.valueSize ? map.ops.valueAddress?.(map, off) : undefined;
   if (address === undefined) return undefined;
   const { view } = kernel.arena;
   switch (size) {
-    case 1: return { low: view.getUint8(address), high: 0 };
-    case 2: return { low: view.getUint16(address, true), high: 0 };
-    case 4: return { low: view.getUint32(address, true), high: 0 };
-    case 8: return { low: view.getUint32(address, true), high: view.getUint32(address + 4, true) };
-    default: return undefined;
+    case 1:
+      return { low: view.getUint8(address), high: 0 };
+    case 2:
+      return { low: view.getUint16(address, true), high: 0 };
+    case 4:
+      return { low: view.getUint32(address, true), high: 0 };
+    case 8:
+      return { low: view.getUint32(address, true), high: view.getUint32(address + 4, true) };
+    default:
+      return undefined;
   }
 }

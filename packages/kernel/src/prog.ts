@@ -134,7 +134,10 @@ export class BpfProg extends KernelObject implements Twinnable {
 }
 
 function loadImage(kernel: Kernel, image: VmProgram, engine: string | undefined): LoadedProgram {
-  const names = [engine, ...(kernel.options.engines ?? defaultEngines).map(({ name }) => name).filter((name) => name !== engine)];
+  const names = [
+    engine,
+    ...(kernel.options.engines ?? defaultEngines).map(({ name }) => name).filter((name) => name !== engine),
+  ];
   let refusal: unknown;
   for (const name of engine === undefined ? names.slice(1) : names) {
     try {

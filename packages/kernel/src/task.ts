@@ -1,6 +1,15 @@
 /** A process as the kernel sees it: file descriptors, credentials, and the syscalls that it may make. */
 
-import { bpfTyped, ERRNO, isKernelError, KernelError, type BpfAttr, type BpfCmdNumber, type Syscalls, type UserMemory } from '@libbpf-ts/uapi';
+import {
+  bpfTyped,
+  ERRNO,
+  isKernelError,
+  KernelError,
+  type BpfAttr,
+  type BpfCmdNumber,
+  type Syscalls,
+  type UserMemory,
+} from '@libbpf-ts/uapi';
 
 import { dispatch } from './bpf/dispatch.ts';
 import { fdInfoText } from './bpf/fd-info.ts';
@@ -111,7 +120,8 @@ export class Task implements Syscalls, Twinnable, Disposable {
   bpfRaw(cmd: number, attr: Uint8Array, size: number, memory: UserMemory): number {
     return dispatch(this, cmd, attr, size, memory);
   }
-  readonly #raw = (cmd: number, attr: Uint8Array, size: number, memory: UserMemory): number => this.bpfRaw(cmd, attr, size, memory);
+  readonly #raw = (cmd: number, attr: Uint8Array, size: number, memory: UserMemory): number =>
+    this.bpfRaw(cmd, attr, size, memory);
 
   close(fd: number): number {
     const file = this.#fds.remove(fd);
@@ -170,7 +180,9 @@ export class Task implements Syscalls, Twinnable, Disposable {
     return this.#answer(() => this.kernel.because(this, `unlink of ${path}`, () => this.kernel.files.unlink(path)));
   }
   rename(oldPath: string, newPath: string): number {
-    return this.#answer(() => this.kernel.because(this, `rename over ${newPath}`, () => this.kernel.files.rename(oldPath, newPath)));
+    return this.#answer(() =>
+      this.kernel.because(this, `rename over ${newPath}`, () => this.kernel.files.rename(oldPath, newPath)),
+    );
   }
   /** Names in a directory; those of directories end in `/`. */
   readdir(path: string): string[] | number {

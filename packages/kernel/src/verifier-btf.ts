@@ -45,12 +45,14 @@ function typeView(type: BtfType): BtfTypeView {
     name: type.name,
     size: 'size' in type ? type.size : 0,
     type: 'type' in type ? type.type : 0,
-    members: 'members' in type
-      ? type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }))
-      : [],
+    members:
+      'members' in type
+        ? type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }))
+        : [],
     params: 'params' in type ? type.params : [],
     nelems: 'nelems' in type ? type.nelems : 0,
-    signed: type.kind === 'INT' ? (type.encoding & 1) !== 0 : type.kind === 'ENUM' || type.kind === 'ENUM64' ? type.signed : false,
+    signed:
+      type.kind === 'INT' ? (type.encoding & 1) !== 0 : type.kind === 'ENUM' || type.kind === 'ENUM64' ? type.signed : false,
     linkage: 'linkage' in type ? type.linkage : 0,
     componentIdx: type.kind === 'DECL_TAG' ? type.component_idx : -1,
   };

@@ -118,7 +118,7 @@ test('helpers that this kernel lacks trap by name, and only when they are called
   expect(() => prog.run(0)).toThrow(/bpf_helper_5 for fake programs/);
 });
 
-test('a contribution to the kernel\'s BTF comes before its first use', () => {
+test("a contribution to the kernel's BTF comes before its first use", () => {
   const kernel = fakeKernel();
   kernel.install((k) => k.btfContributions.register('early', (builder) => void builder.int('int', 4, 1)));
   expect(kernel.kernelBtf.btf.find('int')?.kind).toBe('INT');

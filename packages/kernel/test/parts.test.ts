@@ -59,7 +59,11 @@ describe('bpffs', () => {
     ['mkdir with a dot', (task) => task.mkdir('/sys/fs/bpf/a.b'), 'EPERM'],
     ['mkdir in nothing', (task) => task.mkdir('/sys/fs/bpf/no/d'), 'ENOENT'],
     ['rmdir of the mount', (task) => task.rmdir('/sys/fs/bpf'), 'EBUSY'],
-    ['rmdir of a full one', (task) => (task.mkdir('/sys/fs/bpf/d'), task.mkdir('/sys/fs/bpf/d/e'), task.rmdir('/sys/fs/bpf/d')), 'ENOTEMPTY'],
+    [
+      'rmdir of a full one',
+      (task) => (task.mkdir('/sys/fs/bpf/d'), task.mkdir('/sys/fs/bpf/d/e'), task.rmdir('/sys/fs/bpf/d')),
+      'ENOTEMPTY',
+    ],
     ['unlink of nothing', (task) => task.unlink('/sys/fs/bpf/x'), 'ENOENT'],
     ['unlink of a directory', (task) => (task.mkdir('/sys/fs/bpf/d'), task.unlink('/sys/fs/bpf/d')), 'EISDIR'],
     ['rename of nothing', (task) => task.rename('/sys/fs/bpf/x', '/sys/fs/bpf/y'), 'ENOENT'],
@@ -109,7 +113,9 @@ test('fdinfo as Linux shows it', () => {
   expect(task.fdInfo(prog)).toBe(
     `${head('02000002')}prog_type:\t1000\nprog_jited:\t1\nprog_tag:\t59f4a931744dcdc6\nmemlock:\t4096\nprog_id:\t1\nrun_time_ns:\t0\nrun_cnt:\t0\nrecursion_misses:\t0\nverified_insns:\t2\n`,
   );
-  expect(task.fdInfo(link)).toBe(`${head('02000000')}link_type:\tfake\nlink_id:\t1\nprog_tag:\t59f4a931744dcdc6\nprog_id:\t1\n`);
+  expect(task.fdInfo(link)).toBe(
+    `${head('02000000')}link_type:\tfake\nlink_id:\t1\nprog_tag:\t59f4a931744dcdc6\nprog_id:\t1\n`,
+  );
   expect(task.fdInfo(map)).toBe(
     `${head('02000000')}map_type:\t1000\nkey_size:\t4\nvalue_size:\t8\nmax_entries:\t1\nmap_flags:\t0x8\nmap_extra:\t0x0\nmemlock:\t0\nmap_id:\t1\nfrozen:\t0\n`,
   );

@@ -1,8 +1,15 @@
 /** Links: what keeps a program attached. */
 
 import {
-  bpf_link_info, BPF_LINK_DETACH, BPF_LINK_TYPE_CGROUP, BPF_LINK_TYPE_NETKIT, BPF_LINK_TYPE_TCX, BPF_LINK_TYPE_XDP, BPF_LINK_UPDATE,
-  BPF_OBJ_GET_INFO_BY_FD, type Syscalls,
+  bpf_link_info,
+  BPF_LINK_DETACH,
+  BPF_LINK_TYPE_CGROUP,
+  BPF_LINK_TYPE_NETKIT,
+  BPF_LINK_TYPE_TCX,
+  BPF_LINK_TYPE_XDP,
+  BPF_LINK_UPDATE,
+  BPF_OBJ_GET_INFO_BY_FD,
+  type Syscalls,
 } from '@libbpf-ts/uapi';
 import { call } from './call.ts';
 import { Handle } from './handle.ts';
@@ -35,7 +42,12 @@ export class Link extends Handle {
     const info = new Uint8Array(bpf_link_info.size);
     call(this.sys, BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: this.fd, info_len: info.length, info }, 'of a link');
     const { type, id, prog_id, tcx, xdp, netkit, cgroup } = bpf_link_info.read(new DataView(info.buffer));
-    const place = { [BPF_LINK_TYPE_TCX]: tcx, [BPF_LINK_TYPE_XDP]: xdp, [BPF_LINK_TYPE_NETKIT]: netkit, [BPF_LINK_TYPE_CGROUP]: cgroup }[type];
+    const place = {
+      [BPF_LINK_TYPE_TCX]: tcx,
+      [BPF_LINK_TYPE_XDP]: xdp,
+      [BPF_LINK_TYPE_NETKIT]: netkit,
+      [BPF_LINK_TYPE_CGROUP]: cgroup,
+    }[type];
     return { type, id, prog_id, ...place };
   }
 
@@ -46,7 +58,10 @@ export class Link extends Handle {
   /** Puts another program in place of the attached one, in one step. With `expected`, only if that one is attached. */
   update(program: Handle, options: { readonly expected?: Handle } = {}): this {
     const attr = {
-      link_fd: this.fd, new_prog_fd: program.fd, flags: options.expected ? 4 : 0, ...(options.expected ? { old_prog_fd: options.expected.fd } : {}),
+      link_fd: this.fd,
+      new_prog_fd: program.fd,
+      flags: options.expected ? 4 : 0,
+      ...(options.expected ? { old_prog_fd: options.expected.fd } : {}),
     };
     call(this.sys, BPF_LINK_UPDATE, attr, 'cannot update the link');
     return this;

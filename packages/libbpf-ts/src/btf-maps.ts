@@ -18,12 +18,20 @@ export function btfMaps(parts: Parts): MapSpec[] {
   if (!section || section.size === 0) return [];
   const datasec = parts.btf?.find('.maps', 'DATASEC');
   if (!parts.btf || datasec?.kind !== 'DATASEC') {
-    throw new LoaderError('LOADER_BAD_BTF', 'map definitions need BTF that describes them', { section: '.maps' }, { errno: 'ENOENT', hint: 'compile with -g' });
+    throw new LoaderError(
+      'LOADER_BAD_BTF',
+      'map definitions need BTF that describes them',
+      { section: '.maps' },
+      { errno: 'ENOENT', hint: 'compile with -g' },
+    );
   }
   const { btf } = parts;
   const maps = datasec.vars.map(({ type, offset }) => {
     const variable = btf.type(type);
-    if (variable.kind !== 'VAR') throw new LoaderError('LOADER_BAD_BTF', `the BTF of .maps lists a ${variable.kind}, not a variable`, { section: '.maps' });
+    if (variable.kind !== 'VAR')
+      throw new LoaderError('LOADER_BAD_BTF', `the BTF of .maps lists a ${variable.kind}, not a variable`, {
+        section: '.maps',
+      });
     return { typeId: variable.type, spec: btfMap(parts, section, btf, variable.name, variable.type, offset) };
   });
   const specs = maps.map(({ spec }) => spec);
@@ -31,27 +39,53 @@ export function btfMaps(parts: Parts): MapSpec[] {
 }
 
 /** Initial values of maps of maps and program arrays: each is a relocation of its slot. Mirrors `bpf_object__collect_map_relos`. */
-function withSlots(parts: Parts, section: ElfSection, btf: Btf, typeId: number, spec: MapSpec, all: readonly MapSpec[]): MapSpec {
+function withSlots(
+  parts: Parts,
+  section: ElfSection,
+  btf: Btf,
+  typeId: number,
+  spec: MapSpec,
+  all: readonly MapSpec[],
+): MapSpec {
   const struct = skipModifiers(btf, typeId);
   const values = struct.kind === 'STRUCT' ? struct.members.find((member) => member.name === 'values') : undefined;
   if (spec.fault || !values) return spec;
   const start = spec.offset + values.bit_offset / 8;
   const end = Math.min(...all.map(({ offset }) => offset).filter((offset) => offset > spec.offset), section.size);
   const entries = parts.elf.relocations.filter(({ target }) => target === section.index).flatMap((table) => table.entries);
-  const slots = entries.filter(({ offset }) => offset >= start && offset < end).map((entry) => {
-    const symbol = parts.elf.symbols[entry.symbol];
-    const kind = symbol && symbol.section === section.index ? ('map' as const) : ('program' as const);
-    return { index: (entry.offset - start) / 8, target: symbol?.name ?? '', kind };
-  });
+  const slots = entries
+    .filter(({ offset }) => offset >= start && offset < end)
+    .map((entry) => {
+      const symbol = parts.elf.symbols[entry.symbol];
+      const kind = symbol && symbol.section === section.index ? ('map' as const) : ('program' as const);
+      return { index: (entry.offset - start) / 8, target: symbol?.name ?? '', kind };
+    });
   const wrong = slots.find(({ index, target }) => !Number.isInteger(index) || target === '');
   return { ...spec, slots, fault: wrong && bad(`the initial value at slot ${wrong.index} names no symbol`) };
 }
 
 function btfMap(parts: Parts, section: ElfSection, btf: Btf, name: string, typeId: number, offset: number): MapSpec {
   const draft: Draft = {
-    name, origin: 'btf', section: '.maps', sectionIndex: section.index, offset: symbolOffset(parts, section, name) ?? offset, map_type: 0, key_size: 0,
-    value_size: 0, max_entries: 0, map_flags: 0, map_extra: 0n, numa_node: 0, btf_key_type_id: 0, btf_value_type_id: 0, pinByName: false, pinning: 0,
-    inner: undefined, slots: [], data: undefined, fault: undefined,
+    name,
+    origin: 'btf',
+    section: '.maps',
+    sectionIndex: section.index,
+    offset: symbolOffset(parts, section, name) ?? offset,
+    map_type: 0,
+    key_size: 0,
+    value_size: 0,
+    max_entries: 0,
+    map_flags: 0,
+    map_extra: 0n,
+    numa_node: 0,
+    btf_key_type_id: 0,
+    btf_value_type_id: 0,
+    pinByName: false,
+    pinning: 0,
+    inner: undefined,
+    slots: [],
+    data: undefined,
+    fault: undefined,
   };
   try {
     const struct = skipModifiers(btf, typeId);
@@ -67,7 +101,9 @@ function btfMap(parts: Parts, section: ElfSection, btf: Btf, name: string, typeI
 const bad = (message: string): Fault => ({ code: 'LOADER_BAD_MAP', message });
 
 function symbolOffset(parts: Parts, section: ElfSection, name: string): number | undefined {
-  return parts.elf.symbols.find((symbol) => symbol.section === section.index && symbol.name === name && symbol.type !== STT_SECTION)?.value;
+  return parts.elf.symbols.find(
+    (symbol) => symbol.section === section.index && symbol.name === name && symbol.type !== STT_SECTION,
+  )?.value;
 }
 
 /** Only `values` may have an initial value: any other byte would be lost without a word. */
@@ -89,27 +125,66 @@ function readMembers(btf: Btf, struct: BtfStruct, draft: Draft, outer: boolean):
 
 function readMember(btf: Btf, struct: BtfStruct, member: BtfMember, draft: Draft, outer: boolean): Fault | undefined {
   switch (member.name) {
-    case 'type': return readNumber(btf, member, (value) => { draft.map_type = value; });
-    case 'max_entries': return readNumber(btf, member, (value) => { draft.max_entries = value; });
-    case 'map_flags': return readNumber(btf, member, (value) => { draft.map_flags = value; });
-    case 'numa_node': return readNumber(btf, member, (value) => { draft.numa_node = value; });
-    case 'key_size': return readNumber(btf, member, (value) => { draft.key_size = value; });
-    case 'value_size': return readNumber(btf, member, (value) => { draft.value_size = value; });
-    case 'map_extra': return readNumber(btf, member, (value) => { draft.map_extra = BigInt(value); }, (value) => { draft.map_extra = value; });
-    case 'pinning':
+    case 'type':
       return readNumber(btf, member, (value) => {
-        draft.pinning = value;
-        draft.pinByName = value === LIBBPF_PIN_BY_NAME;
-      }) ?? (draft.pinning !== LIBBPF_PIN_NONE && !outer ? bad('an inner map cannot be pinned') : undefined);
-    case 'key': return readType(btf, member, draft, 'key');
-    case 'value': return readType(btf, member, draft, 'value');
-    case 'values': return readValues(btf, struct, member, draft, outer);
-    default: return bad(`a map definition has an unknown member '${member.name}'`);
+        draft.map_type = value;
+      });
+    case 'max_entries':
+      return readNumber(btf, member, (value) => {
+        draft.max_entries = value;
+      });
+    case 'map_flags':
+      return readNumber(btf, member, (value) => {
+        draft.map_flags = value;
+      });
+    case 'numa_node':
+      return readNumber(btf, member, (value) => {
+        draft.numa_node = value;
+      });
+    case 'key_size':
+      return readNumber(btf, member, (value) => {
+        draft.key_size = value;
+      });
+    case 'value_size':
+      return readNumber(btf, member, (value) => {
+        draft.value_size = value;
+      });
+    case 'map_extra':
+      return readNumber(
+        btf,
+        member,
+        (value) => {
+          draft.map_extra = BigInt(value);
+        },
+        (value) => {
+          draft.map_extra = value;
+        },
+      );
+    case 'pinning':
+      return (
+        readNumber(btf, member, (value) => {
+          draft.pinning = value;
+          draft.pinByName = value === LIBBPF_PIN_BY_NAME;
+        }) ?? (draft.pinning !== LIBBPF_PIN_NONE && !outer ? bad('an inner map cannot be pinned') : undefined)
+      );
+    case 'key':
+      return readType(btf, member, draft, 'key');
+    case 'value':
+      return readType(btf, member, draft, 'value');
+    case 'values':
+      return readValues(btf, struct, member, draft, outer);
+    default:
+      return bad(`a map definition has an unknown member '${member.name}'`);
   }
 }
 
 /** `__uint(name, N)` is a pointer to an array of N; `__ulong` an enum whose only value is N. */
-function readNumber(btf: Btf, member: BtfMember, set: (value: number) => void, setWide?: (value: bigint) => void): Fault | undefined {
+function readNumber(
+  btf: Btf,
+  member: BtfMember,
+  set: (value: number) => void,
+  setWide?: (value: bigint) => void,
+): Fault | undefined {
   const type = skipModifiers(btf, member.type);
   if (type.kind === 'ENUM' || type.kind === 'ENUM64') {
     const value = type.values[0]?.value;
@@ -129,7 +204,8 @@ function readType(btf: Btf, member: BtfMember, draft: Draft, which: 'key' | 'val
   if (type.kind !== 'PTR') return bad(`'${which}' of a map definition is written as __type(${which}, T)`);
   const size = sizeOf(btf, type.type);
   const field = which === 'key' ? 'key_size' : 'value_size';
-  if (draft[field] !== 0 && draft[field] !== size) return bad(`'${which}' has ${size} bytes, but '${field}' says ${draft[field]}`);
+  if (draft[field] !== 0 && draft[field] !== size)
+    return bad(`'${which}' has ${size} bytes, but '${field}' says ${draft[field]}`);
   draft[field] = size;
   draft[which === 'key' ? 'btf_key_type_id' : 'btf_value_type_id'] = type.type;
   return undefined;
@@ -148,8 +224,21 @@ function readValues(btf: Btf, struct: BtfStruct, member: BtfMember, draft: Draft
   const inner = skipModifiers(btf, pointer.type);
   if (inner.kind !== 'STRUCT') return bad(`the inner map is defined by a structure, not by a ${inner.kind}`);
   const template: Draft = {
-    ...draft, name: `${draft.name}.inner`.slice(-15), map_type: 0, key_size: 0, value_size: 0, max_entries: 0, map_flags: 0, map_extra: 0n, numa_node: 0,
-    btf_key_type_id: 0, btf_value_type_id: 0, pinByName: false, pinning: 0, inner: undefined, slots: [],
+    ...draft,
+    name: `${draft.name}.inner`.slice(-15),
+    map_type: 0,
+    key_size: 0,
+    value_size: 0,
+    max_entries: 0,
+    map_flags: 0,
+    map_extra: 0n,
+    numa_node: 0,
+    btf_key_type_id: 0,
+    btf_value_type_id: 0,
+    pinByName: false,
+    pinning: 0,
+    inner: undefined,
+    slots: [],
   };
   const fault = readMembers(btf, inner, template, false);
   if (fault) return fault;

@@ -14,7 +14,13 @@ const HINTS: Readonly<Record<number, string>> = {
 };
 
 /** Issues a command; returns its result, or throws {@link BpfError}. `what` completes the sentence "BPF_MAP_CREATE …". */
-export function call<C extends BpfCmdNumber>(sys: Syscalls, cmd: C, attr: BpfAttr<C>, what: string, options: BpfErrorOptions = {}): number {
+export function call<C extends BpfCmdNumber>(
+  sys: Syscalls,
+  cmd: C,
+  attr: BpfAttr<C>,
+  what: string,
+  options: BpfErrorOptions = {},
+): number {
   const result = sys.bpf(cmd, attr);
   if (result >= 0) return result;
   throw refusal(sys, result, commandName(cmd), what, options);

@@ -27,7 +27,8 @@ export class CoreApplier {
   apply(program: ProgramSpec): Relocated {
     const insns = [...program.insns];
     const poisoned = new Map<number, string>();
-    for (const { record, number, insn } of this.#recordsOf(program)) this.#applyOne(program, insns, poisoned, record, number, insn);
+    for (const { record, number, insn } of this.#recordsOf(program))
+      this.#applyOne(program, insns, poisoned, record, number, insn);
     return { program, insns, poisoned };
   }
 
@@ -39,11 +40,22 @@ export class CoreApplier {
       .filter(({ insn }) => insn >= 0 && insn < program.insns.length);
   }
 
-  #applyOne(program: ProgramSpec, insns: BpfInsn[], poisoned: Map<number, string>, record: CoreRelocation, number: number, insn: number): void {
+  #applyOne(
+    program: ProgramSpec,
+    insns: BpfInsn[],
+    poisoned: Map<number, string>,
+    record: CoreRelocation,
+    number: number,
+    insn: number,
+  ): void {
     const place = { program: program.name, section: program.section, insn };
     const local = this.#spec.btf!;
     try {
-      const result = this.#resolverFor(place).resolve({ type_id: record.type_id, access: local.string(record.access_str_off), kind: record.kind });
+      const result = this.#resolverFor(place).resolve({
+        type_id: record.type_id,
+        access: local.string(record.access_str_off),
+        kind: record.kind,
+      });
       patchCore(insns, insn, number, result);
       if (insns[insn]!.code === 0x85 && program.insns[insn]!.code !== 0x85) poisoned.set(insn, coreSpecText(result.local));
     } catch (error) {
@@ -56,8 +68,12 @@ export class CoreApplier {
     if (!this.#resolver) {
       const kernel = this.#kernelBtf();
       if (!kernel) {
-        throw new LoaderError('LOADER_NO_KERNEL_BTF', 'a CO-RE relocation needs the kernel\'s BTF, and this kernel gives none', place,
-          { errno: 'ESRCH', hint: 'pass kernelBtf' });
+        throw new LoaderError(
+          'LOADER_NO_KERNEL_BTF',
+          "a CO-RE relocation needs the kernel's BTF, and this kernel gives none",
+          place,
+          { errno: 'ESRCH', hint: 'pass kernelBtf' },
+        );
       }
       this.#resolver = new CoreResolver(this.#spec.btf!, [kernel]);
     }

@@ -1,10 +1,29 @@
 /** Creates one map of an object: inner template, BTF types, pinning, first contents. */
 
 import {
-  BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG, bpf_map_info, BPF_MAP_CREATE, BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_CGROUP_ARRAY,
-  BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_HASH_OF_MAPS, BPF_MAP_TYPE_PERF_EVENT_ARRAY,
-  BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_STACK,
-  BPF_MAP_TYPE_STACK_TRACE, BPF_MAP_TYPE_XSKMAP, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, cString, type Syscalls,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY_PROG,
+  bpf_map_info,
+  BPF_MAP_CREATE,
+  BPF_MAP_TYPE_ARENA,
+  BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  BPF_MAP_TYPE_CGROUP_ARRAY,
+  BPF_MAP_TYPE_CPUMAP,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_TYPE_HASH_OF_MAPS,
+  BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+  BPF_MAP_TYPE_PROG_ARRAY,
+  BPF_MAP_TYPE_QUEUE,
+  BPF_MAP_TYPE_SOCKHASH,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_MAP_TYPE_STACK,
+  BPF_MAP_TYPE_STACK_TRACE,
+  BPF_MAP_TYPE_XSKMAP,
+  BPF_OBJ_GET,
+  BPF_OBJ_GET_INFO_BY_FD,
+  cString,
+  type Syscalls,
 } from '@libbpf-ts/uapi';
 import { call, refusal } from './call.ts';
 import { BpfError, LoaderError } from './errors.ts';
@@ -12,9 +31,21 @@ import type { MapSpec } from './spec.ts';
 
 /** Map types that refuse BTF types of their keys and values. */
 const WITHOUT_BTF: ReadonlySet<number> = new Set([
-  BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_CGROUP_ARRAY, BPF_MAP_TYPE_STACK_TRACE, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS,
-  BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_XSKMAP, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_SOCKHASH,
-  BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK, BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_PROG_ARRAY,
+  BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+  BPF_MAP_TYPE_CGROUP_ARRAY,
+  BPF_MAP_TYPE_STACK_TRACE,
+  BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  BPF_MAP_TYPE_HASH_OF_MAPS,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_TYPE_CPUMAP,
+  BPF_MAP_TYPE_XSKMAP,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_MAP_TYPE_SOCKHASH,
+  BPF_MAP_TYPE_QUEUE,
+  BPF_MAP_TYPE_STACK,
+  BPF_MAP_TYPE_ARENA,
+  BPF_MAP_TYPE_PROG_ARRAY,
 ]);
 const ENOENT = -2;
 
@@ -39,7 +70,8 @@ export function createMap(sys: Syscalls, spec: MapSpec, options: CreateMapOption
   const fd = create(sys, spec, options);
   try {
     if (spec.data) fill(sys, spec, fd, spec.data);
-    if (path !== undefined) call(sys, 6, { pathname: cString(path), bpf_fd: fd }, `cannot pin map ${spec.name} at ${path}`, { arg: 'pathname' });
+    if (path !== undefined)
+      call(sys, 6, { pathname: cString(path), bpf_fd: fd }, `cannot pin map ${spec.name} at ${path}`, { arg: 'pathname' });
     return fd;
   } catch (error) {
     sys.close(fd);
@@ -53,8 +85,14 @@ function create(sys: Syscalls, spec: MapSpec, options: CreateMapOptions): number
   try {
     const entries = spec.max_entries || (spec.map_type === BPF_MAP_TYPE_PERF_EVENT_ARRAY ? options.cpus() : 0);
     const attr = {
-      map_type: spec.map_type, key_size: spec.key_size, value_size: spec.value_size, max_entries: entries, map_flags: spec.map_flags,
-      inner_map_fd: inner, map_name: kernelName(spec.name), map_extra: spec.map_extra,
+      map_type: spec.map_type,
+      key_size: spec.key_size,
+      value_size: spec.value_size,
+      max_entries: entries,
+      map_flags: spec.map_flags,
+      inner_map_fd: inner,
+      map_name: kernelName(spec.name),
+      map_extra: spec.map_extra,
       ...(spec.map_flags & BPF_F_NUMA_NODE ? { numa_node: spec.numa_node } : {}),
     };
     return createWithBtf(sys, spec, attr, options.btfFd);
@@ -67,7 +105,12 @@ function create(sys: Syscalls, spec: MapSpec, options: CreateMapOptions): number
 function createWithBtf(sys: Syscalls, spec: MapSpec, attr: Record<string, unknown>, btfFd: number): number {
   const typed = btfFd > 0 && (spec.btf_key_type_id !== 0 || spec.btf_value_type_id !== 0) && !WITHOUT_BTF.has(spec.map_type);
   if (typed) {
-    const result = sys.bpf(BPF_MAP_CREATE, { ...attr, btf_fd: btfFd, btf_key_type_id: spec.btf_key_type_id, btf_value_type_id: spec.btf_value_type_id });
+    const result = sys.bpf(BPF_MAP_CREATE, {
+      ...attr,
+      btf_fd: btfFd,
+      btf_key_type_id: spec.btf_key_type_id,
+      btf_value_type_id: spec.btf_value_type_id,
+    });
     if (result >= 0) return result;
   }
   const result = sys.bpf(BPF_MAP_CREATE, { ...attr });
@@ -76,7 +119,14 @@ function createWithBtf(sys: Syscalls, spec: MapSpec, attr: Record<string, unknow
 }
 
 function createInner(sys: Syscalls, spec: MapSpec, options: CreateMapOptions): number {
-  const template = spec.inner ?? { ...spec, ...DEFAULT_INNER, name: 'inner', map_flags: 0, btf_key_type_id: 0, btf_value_type_id: 0 };
+  const template = spec.inner ?? {
+    ...spec,
+    ...DEFAULT_INNER,
+    name: 'inner',
+    map_flags: 0,
+    btf_key_type_id: 0,
+    btf_value_type_id: 0,
+  };
   return create(sys, template, { ...options, pinDirectory: false });
 }
 
@@ -86,7 +136,12 @@ export function kernelName(name: string): string {
 }
 
 function fill(sys: Syscalls, spec: MapSpec, fd: number, data: Uint8Array): void {
-  call(sys, 2, { map_fd: fd, key: new Uint8Array(4), value: data, flags: 0n }, `cannot set the first value of map ${spec.name}`);
+  call(
+    sys,
+    2,
+    { map_fd: fd, key: new Uint8Array(4), value: data, flags: 0n },
+    `cannot set the first value of map ${spec.name}`,
+  );
   if (spec.map_flags & BPF_F_RDONLY_PROG) call(sys, 22, { map_fd: fd }, `cannot freeze map ${spec.name}`);
 }
 
@@ -98,9 +153,14 @@ function reuse(sys: Syscalls, spec: MapSpec, path: string): number | undefined {
   const info = new Uint8Array(bpf_map_info.size);
   const result = sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info_len: info.length, info });
   const found = bpf_map_info.read(new DataView(info.buffer));
-  const differs = (['key_size', 'value_size', 'max_entries', 'map_flags'] as const).filter((field) => found[field] !== spec[field]);
+  const differs = (['key_size', 'value_size', 'max_entries', 'map_flags'] as const).filter(
+    (field) => found[field] !== spec[field],
+  );
   const wrong = result >= 0 ? [...(found.type === spec.map_type ? [] : ['type']), ...differs] : ['info'];
   if (wrong.length === 0) return fd;
   sys.close(fd);
-  throw new BpfError(22, 'BPF_OBJ_GET', `the map pinned at ${path} has another ${wrong.join(', ')} than map ${spec.name}`, { arg: 'pathname', hint: 'remove the pin or change the definition' });
+  throw new BpfError(22, 'BPF_OBJ_GET', `the map pinned at ${path} has another ${wrong.join(', ')} than map ${spec.name}`, {
+    arg: 'pathname',
+    hint: 'remove the pin or change the definition',
+  });
 }

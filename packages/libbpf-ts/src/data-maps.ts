@@ -7,12 +7,16 @@ import type { Parts } from './parse.ts';
 import type { MapOrigin, MapSpec } from './spec.ts';
 
 const PREFIXES: readonly (readonly [prefix: string, origin: MapOrigin, type: number])[] = [
-  ['.rodata', 'rodata', SHT_PROGBITS], ['.data', 'data', SHT_PROGBITS], ['.bss', 'bss', SHT_NOBITS],
+  ['.rodata', 'rodata', SHT_PROGBITS],
+  ['.data', 'data', SHT_PROGBITS],
+  ['.bss', 'bss', SHT_NOBITS],
 ];
 
 function originOf(section: ElfSection): MapOrigin | undefined {
   if (section.size === 0) return undefined;
-  return PREFIXES.find(([prefix, , type]) => section.type === type && (section.name === prefix || section.name.startsWith(`${prefix}.`)))?.[1];
+  return PREFIXES.find(
+    ([prefix, , type]) => section.type === type && (section.name === prefix || section.name.startsWith(`${prefix}.`)),
+  )?.[1];
 }
 
 /** The map behind `extern … __kconfig`, to be filled when it is loaded. */
@@ -31,12 +35,36 @@ export function dataMaps(parts: Parts): MapSpec[] {
   });
 }
 
-function dataMap(parts: Parts, section: string, sectionIndex: number, origin: MapOrigin, data: Uint8Array, btfId: number): MapSpec {
+function dataMap(
+  parts: Parts,
+  section: string,
+  sectionIndex: number,
+  origin: MapOrigin,
+  data: Uint8Array,
+  btfId: number,
+): MapSpec {
   const readonly = origin === 'rodata' || origin === 'kconfig' ? BPF_F_RDONLY_PROG : 0;
   return {
-    name: dataMapName(parts.name, section), origin, section, sectionIndex, offset: 0, map_type: BPF_MAP_TYPE_ARRAY, key_size: 4,
-    value_size: data.length, max_entries: 1, map_flags: readonly | (isMmapable(parts.btf, btfId) ? BPF_F_MMAPABLE : 0), map_extra: 0n,
-    numa_node: 0, btf_key_type_id: 0, btf_value_type_id: btfId, pinByName: false, pinning: 0, inner: undefined, slots: [], data, fault: undefined,
+    name: dataMapName(parts.name, section),
+    origin,
+    section,
+    sectionIndex,
+    offset: 0,
+    map_type: BPF_MAP_TYPE_ARRAY,
+    key_size: 4,
+    value_size: data.length,
+    max_entries: 1,
+    map_flags: readonly | (isMmapable(parts.btf, btfId) ? BPF_F_MMAPABLE : 0),
+    map_extra: 0n,
+    numa_node: 0,
+    btf_key_type_id: 0,
+    btf_value_type_id: btfId,
+    pinByName: false,
+    pinning: 0,
+    inner: undefined,
+    slots: [],
+    data,
+    fault: undefined,
   };
 }
 

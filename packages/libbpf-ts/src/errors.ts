@@ -39,7 +39,12 @@ export class LoaderError extends Error {
   readonly place: LoaderPlace;
   readonly hint: string | undefined;
 
-  constructor(code: LoaderErrorCode, detail: string, place: LoaderPlace = {}, options: { errno?: ErrnoName; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: LoaderErrorCode,
+    detail: string,
+    place: LoaderPlace = {},
+    options: { errno?: ErrnoName; hint?: string; cause?: unknown } = {},
+  ) {
     super(`${detail}${placeText(place)}${options.hint === undefined ? '' : `; ${options.hint}`}`, { cause: options.cause });
     this.code = code;
     this.errno = -ERRNO[options.errno ?? 'EINVAL'];
@@ -144,7 +149,10 @@ export function isVerifierError(error: unknown): error is VerifierError {
 
 /** The last line of a log that says why: the statistics after it do not count. */
 export function lastLine(log: string): string {
-  const lines = log.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !/^(processed \d+ insns|verification time|stack depth|insns processed)/.test(line));
+  const lines = log
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^(processed \d+ insns|verification time|stack depth|insns processed)/.test(line));
   return lines.at(-1) ?? '';
 }
 

@@ -10,8 +10,13 @@ interface Found extends ExternSpec {
 
 /** Undefined symbols, with what BTF says of them. Values of the configuration get their place in the `.kconfig` map. */
 export function collectExterns(elf: ElfFile, btf: Btf | undefined): ExternSpec[] {
-  const symbols = elf.symbols.filter((symbol) =>
-    symbol.section === SHN_UNDEF && symbol.type === STT_NOTYPE && (symbol.binding === STB_GLOBAL || symbol.binding === STB_WEAK) && symbol.name);
+  const symbols = elf.symbols.filter(
+    (symbol) =>
+      symbol.section === SHN_UNDEF &&
+      symbol.type === STT_NOTYPE &&
+      (symbol.binding === STB_GLOBAL || symbol.binding === STB_WEAK) &&
+      symbol.name,
+  );
   const declared = btf && symbols.length > 0 ? declarations(btf) : new Map<string, Declaration>();
   return layOut(symbols.map((symbol) => describe(symbol, btf, declared.get(symbol.name!))));
 }
@@ -27,14 +32,24 @@ function declarations(btf: Btf): Map<string, Declaration> {
   const found = new Map<string, number>();
   for (const type of btf.types()) {
     if (type.kind === 'DATASEC') type.vars.forEach((item) => sections.set(item.type, type.name));
-    const isExtern = (type.kind === 'VAR' && type.linkage === BTF_VAR_GLOBAL_EXTERN) || (type.kind === 'FUNC' && type.linkage === BTF_FUNC_EXTERN);
+    const isExtern =
+      (type.kind === 'VAR' && type.linkage === BTF_VAR_GLOBAL_EXTERN) ||
+      (type.kind === 'FUNC' && type.linkage === BTF_FUNC_EXTERN);
     if (isExtern && !found.has(type.name)) found.set(type.name, type.id);
   }
   return new Map([...found].map(([name, id]) => [name, { id, section: sections.get(id) }]));
 }
 
 function describe(symbol: ElfSymbol, btf: Btf | undefined, declared: Declaration | undefined): Found {
-  const base = { name: symbol.name!, weak: symbol.binding === STB_WEAK, kind: 'unknown' as const, btf_id: declared?.id ?? 0, offset: 0, size: 0, align: 0 };
+  const base = {
+    name: symbol.name!,
+    weak: symbol.binding === STB_WEAK,
+    kind: 'unknown' as const,
+    btf_id: declared?.id ?? 0,
+    offset: 0,
+    size: 0,
+    align: 0,
+  };
   if (!btf || !declared) return base;
   const type = btf.type(declared.id);
   if (declared.section === '.kconfig' && type.kind === 'VAR') {
@@ -51,7 +66,8 @@ function describe(symbol: ElfSymbol, btf: Btf | undefined, declared: Declaration
 
 /** As libbpf orders them: strictest alignment first, then the smaller, then by name. */
 function layOut(externs: readonly Found[]): ExternSpec[] {
-  const values = externs.filter((item) => item.kind === 'kconfig')
+  const values = externs
+    .filter((item) => item.kind === 'kconfig')
     .sort((a, b) => b.align - a.align || a.size - b.size || (a.name < b.name ? -1 : 1));
   let end = 0;
   const placed = values.map(({ align, ...item }) => {

@@ -9,7 +9,9 @@ export type GlobalValues = Readonly<Record<string, Readonly<Record<string, BtfVa
 
 /** First contents of data maps with some variables changed: the `data` of `LoadOptions`. */
 export function withGlobals(spec: ObjectSpec, values: GlobalValues): Record<string, Uint8Array> {
-  const given = Object.entries(values).filter((item): item is [string, Readonly<Record<string, BtfValue>>] => item[1] !== undefined);
+  const given = Object.entries(values).filter(
+    (item): item is [string, Readonly<Record<string, BtfValue>>] => item[1] !== undefined,
+  );
   return Object.fromEntries(given.map(([section, variables]) => [section, changed(spec, mapOf(spec, section), variables)]));
 }
 
@@ -22,7 +24,12 @@ export function globalsOf(spec: ObjectSpec, section: string): Record<string, Btf
 function mapOf(spec: ObjectSpec, section: string): MapSpec {
   const map = spec.maps.find((item) => item.section === section && item.data !== undefined);
   if (map && spec.btf && map.btf_value_type_id !== 0) return map;
-  throw new LoaderError('LOADER_NO_MAP', `the object has no variables with types in section ${section}`, { section }, { errno: 'ENOENT' });
+  throw new LoaderError(
+    'LOADER_NO_MAP',
+    `the object has no variables with types in section ${section}`,
+    { section },
+    { errno: 'ENOENT' },
+  );
 }
 
 function changed(spec: ObjectSpec, map: MapSpec, values: Readonly<Record<string, BtfValue>>): Uint8Array {
@@ -31,7 +38,11 @@ function changed(spec: ObjectSpec, map: MapSpec, values: Readonly<Record<string,
   const data = new Uint8Array(map.data!);
   for (const [name, value] of Object.entries(values)) {
     const item = section.kind === 'DATASEC' ? section.vars.find(({ type }) => btf.type(type).name === name) : undefined;
-    if (!item) throw new LoaderError('LOADER_BAD_OPTION', `section ${map.section} has no variable ${name}`, { section: map.section, symbol: name });
+    if (!item)
+      throw new LoaderError('LOADER_BAD_OPTION', `section ${map.section} has no variable ${name}`, {
+        section: map.section,
+        symbol: name,
+      });
     data.set(encodeValue(btf, item.type, value), item.offset);
   }
   return data;

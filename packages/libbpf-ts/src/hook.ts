@@ -1,8 +1,18 @@
 /** Places to attach to, as values, and where among the programs of a hook one goes. */
 
 import {
-  BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK, BPF_F_REPLACE, BPF_NETKIT_PEER, BPF_NETKIT_PRIMARY, BPF_PROG_QUERY, BPF_TCX_EGRESS,
-  BPF_TCX_INGRESS, BPF_XDP, type Syscalls,
+  BPF_F_AFTER,
+  BPF_F_BEFORE,
+  BPF_F_ID,
+  BPF_F_LINK,
+  BPF_F_REPLACE,
+  BPF_NETKIT_PEER,
+  BPF_NETKIT_PRIMARY,
+  BPF_PROG_QUERY,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  BPF_XDP,
+  type Syscalls,
 } from '@libbpf-ts/uapi';
 import { call } from './call.ts';
 import { BpfError, LoaderError } from './errors.ts';
@@ -72,7 +82,14 @@ class DeviceHook implements Hook {
   query(): HookState {
     const ids = new Uint32Array(MOST_ENTRIES);
     const links = new Uint32Array(MOST_ENTRIES);
-    const attr = { target_ifindex: this.target, attach_type: this.attachType, prog_ids: ids, link_ids: links, count: MOST_ENTRIES, revision: 0n };
+    const attr = {
+      target_ifindex: this.target,
+      attach_type: this.attachType,
+      prog_ids: ids,
+      link_ids: links,
+      count: MOST_ENTRIES,
+      revision: 0n,
+    };
     call(this.sys, BPF_PROG_QUERY, attr, `of ${this.name}`);
     const entries = Array.from({ length: attr.count }, (_, i) => ({ prog_id: ids[i]!, link_id: links[i]! }));
     return { revision: attr.revision, entries };
@@ -94,7 +111,13 @@ export function tcx(sys: Syscalls, deviceName: string | number, direction: 'ingr
 
 /** The hook of a netkit device. */
 export function netkit(sys: Syscalls, deviceName: string | number, end: 'primary' | 'peer'): Hook {
-  return new DeviceHook(sys, `netkit/${end} of ${deviceName}`, end === 'primary' ? BPF_NETKIT_PRIMARY : BPF_NETKIT_PEER, device(sys, deviceName), true);
+  return new DeviceHook(
+    sys,
+    `netkit/${end} of ${deviceName}`,
+    end === 'primary' ? BPF_NETKIT_PRIMARY : BPF_NETKIT_PEER,
+    device(sys, deviceName),
+    true,
+  );
 }
 
 /** The XDP hook of a device: one program. */
@@ -114,7 +137,8 @@ export function anchorAttr(anchor: Anchor): { readonly flags: number; readonly r
   if (refs.some(({ flags, value }) => flags !== first!.flags || value !== first!.value) || (first && anchor.at)) {
     throw new LoaderError('LOADER_BAD_OPTION', 'an attach request can stand next to one program or link only');
   }
-  const place = (anchor.at === 'head' || anchor.before ? BPF_F_BEFORE : 0) | (anchor.at === 'tail' || anchor.after ? BPF_F_AFTER : 0);
+  const place =
+    (anchor.at === 'head' || anchor.before ? BPF_F_BEFORE : 0) | (anchor.at === 'tail' || anchor.after ? BPF_F_AFTER : 0);
   return { flags: place | (anchor.replace ? BPF_F_REPLACE : 0) | (first?.flags ?? 0), relative: first?.value ?? 0 };
 }
 

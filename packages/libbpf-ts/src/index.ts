@@ -4,9 +4,7 @@ export { attachWithoutLink, detachWithoutLink } from './attach.ts';
 export type { AttachOptions } from './attach.ts';
 export { Link } from './bpf-link.ts';
 export type { LinkInfo } from './bpf-link.ts';
-export {
-  BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError,
-} from './errors.ts';
+export { BpfError, isBpfError, isLoaderError, isVerifierError, lastLine, LoaderError, VerifierError } from './errors.ts';
 export type { BpfErrorOptions, LoaderErrorCode, LoaderPlace, SourceLine, VerifierDiagnostic } from './errors.ts';
 export { createKernel, InProcessKernel } from './facade.ts';
 export type { CreateKernelOptions } from './facade.ts';
@@ -35,6 +33,15 @@ export { generateSkeleton } from './skeleton.ts';
 export type { SkeletonOptions } from './skeleton.ts';
 export { StructOps } from './struct-ops-map.ts';
 export type {
-  ExternSpec, Fault, MapOrigin, MapSpec, ObjectSpec, ProgramRelocation, ProgramSpec, RelocationTarget, SectionKind, StructOpsSpec,
+  ExternSpec,
+  Fault,
+  MapOrigin,
+  MapSpec,
+  ObjectSpec,
+  ProgramRelocation,
+  ProgramSpec,
+  RelocationTarget,
+  SectionKind,
+  StructOpsSpec,
 } from './spec.ts';
 export type { Syscalls } from '@libbpf-ts/uapi';

@@ -6,9 +6,22 @@ import type { ExternSpec, ObjectSpec } from './spec.ts';
 
 /** The configuration that is assumed where the caller gives none: what the in-process kernel models. */
 export const DEFAULT_KCONFIG: Readonly<Record<string, string>> = {
-  CONFIG_64BIT: 'y', CONFIG_BPF: 'y', CONFIG_BPF_SYSCALL: 'y', CONFIG_BPF_JIT: 'y', CONFIG_CGROUPS: 'y', CONFIG_CGROUP_BPF: 'y',
-  CONFIG_DEBUG_INFO_BTF: 'y', CONFIG_DEFAULT_HOSTNAME: '"(none)"', CONFIG_HZ: '1000', CONFIG_INET: 'y', CONFIG_IPV6: 'y', CONFIG_NET: 'y',
-  CONFIG_NET_CLS_ACT: 'y', CONFIG_NET_CLS_BPF: 'y', CONFIG_SMP: 'y', CONFIG_X86_64: 'y',
+  CONFIG_64BIT: 'y',
+  CONFIG_BPF: 'y',
+  CONFIG_BPF_SYSCALL: 'y',
+  CONFIG_BPF_JIT: 'y',
+  CONFIG_CGROUPS: 'y',
+  CONFIG_CGROUP_BPF: 'y',
+  CONFIG_DEBUG_INFO_BTF: 'y',
+  CONFIG_DEFAULT_HOSTNAME: '"(none)"',
+  CONFIG_HZ: '1000',
+  CONFIG_INET: 'y',
+  CONFIG_IPV6: 'y',
+  CONFIG_NET: 'y',
+  CONFIG_NET_CLS_ACT: 'y',
+  CONFIG_NET_CLS_BPF: 'y',
+  CONFIG_SMP: 'y',
+  CONFIG_X86_64: 'y',
 };
 
 /** LINUX_KERNEL_VERSION where the caller gives none: 6.18.0. */
@@ -22,7 +35,10 @@ export interface KconfigOptions {
 }
 
 export function parseKconfig(text: string): Record<string, string> {
-  const lines = text.split('\n').map((line) => /^\s*(CONFIG_\w+)=(.*?)\s*$/.exec(line)).filter((match) => match !== null);
+  const lines = text
+    .split('\n')
+    .map((line) => /^\s*(CONFIG_\w+)=(.*?)\s*$/.exec(line))
+    .filter((match) => match !== null);
   return Object.fromEntries(lines.map((match) => [match[1]!, match[2]!]));
 }
 
@@ -42,10 +58,14 @@ export function kconfigBytes(spec: ObjectSpec, size: number, options: KconfigOpt
 
 function valueOf(name: string, values: Readonly<Record<string, string>>, version: number): string | undefined {
   switch (name) {
-    case 'LINUX_KERNEL_VERSION': return String(version);
-    case 'LINUX_HAS_BPF_COOKIE': return 'y';
-    case 'LINUX_HAS_SYSCALL_WRAPPER': return 'y';
-    default: return values[name];
+    case 'LINUX_KERNEL_VERSION':
+      return String(version);
+    case 'LINUX_HAS_BPF_COOKIE':
+      return 'y';
+    case 'LINUX_HAS_SYSCALL_WRAPPER':
+      return 'y';
+    default:
+      return values[name];
   }
 }
 

@@ -22,7 +22,9 @@ interface LegacyDefinition {
 
 /** Whether the section holds definitions as iproute2 writes them. */
 export function isIproute2(parts: Parts): boolean {
-  return definitions(parts).some(({ words, size }) => size === 36 || (size === 28 && words[6] !== 0 && ((words[4] ?? 0) & BPF_F_NUMA_NODE) === 0));
+  return definitions(parts).some(
+    ({ words, size }) => size === 36 || (size === 28 && words[6] !== 0 && ((words[4] ?? 0) & BPF_F_NUMA_NODE) === 0),
+  );
 }
 
 export function legacyMaps(parts: Parts): MapSpec[] {
@@ -38,12 +40,23 @@ function definitions(parts: Parts): LegacyDefinition[] {
   if (!section || section.data.length === 0) return [];
   const { data } = section;
   const symbols = parts.elf.symbols
-    .filter((symbol) => symbol.section === section.index && symbol.type !== STT_SECTION && symbol.name && symbol.value < data.length && !/^\.?LBB|^\.L/.test(symbol.name))
+    .filter(
+      (symbol) =>
+        symbol.section === section.index &&
+        symbol.type !== STT_SECTION &&
+        symbol.name &&
+        symbol.value < data.length &&
+        !/^\.?LBB|^\.L/.test(symbol.name),
+    )
     .sort((a, b) => a.value - b.value);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return symbols.map((symbol, i) => {
     const size = (symbols[i + 1]?.value ?? data.length) - symbol.value;
-    return { symbol, size, words: Array.from({ length: size >> 2 }, (_, word) => view.getUint32(symbol.value + word * 4, true)) };
+    return {
+      symbol,
+      size,
+      words: Array.from({ length: size >> 2 }, (_, word) => view.getUint32(symbol.value + word * 4, true)),
+    };
   });
 }
 
@@ -53,23 +66,52 @@ function toSpec({ symbol, words, size }: LegacyDefinition, sectionIndex: number)
   const numa = size === 28 && (map_flags & BPF_F_NUMA_NODE) !== 0;
   const pinning = extra['pinning'] ?? (size === 28 && !numa ? extra['numa_or_pinning']! : 0);
   return fixMapSizes({
-    name: symbol.name!, origin: 'legacy', section: 'maps', sectionIndex, offset: symbol.value, map_type, key_size, value_size, max_entries, map_flags,
-    map_extra: 0n, numa_node: numa ? extra['numa_or_pinning']! : 0, btf_key_type_id: 0, btf_value_type_id: 0,
+    name: symbol.name!,
+    origin: 'legacy',
+    section: 'maps',
+    sectionIndex,
+    offset: symbol.value,
+    map_type,
+    key_size,
+    value_size,
+    max_entries,
+    map_flags,
+    map_extra: 0n,
+    numa_node: numa ? extra['numa_or_pinning']! : 0,
+    btf_key_type_id: 0,
+    btf_value_type_id: 0,
     // iproute2 pins below directories of its own, by object or globally; libbpf's value 1 does not occur in this section.
-    pinByName: false, pinning, inner: undefined, slots: [], data: undefined, fault: faultOf(words, size),
+    pinByName: false,
+    pinning,
+    inner: undefined,
+    slots: [],
+    data: undefined,
+    fault: faultOf(words, size),
   });
 }
 
 function faultOf(words: readonly number[], size: number): Fault | undefined {
-  if (size < 20) return { code: 'LOADER_BAD_MAP', message: `a map definition of ${size} bytes is less than the 20 of struct bpf_map_def` };
+  if (size < 20)
+    return { code: 'LOADER_BAD_MAP', message: `a map definition of ${size} bytes is less than the 20 of struct bpf_map_def` };
   if (LAYOUTS[size] || words.slice(5).every((word) => word === 0)) return undefined;
-  return { code: 'LOADER_BAD_MAP', message: `a map definition of ${size} bytes is of no known layout and has non-zero bytes after the first 20` };
+  return {
+    code: 'LOADER_BAD_MAP',
+    message: `a map definition of ${size} bytes is of no known layout and has non-zero bytes after the first 20`,
+  };
 }
 
 /** Inner maps by iproute2's `inner_id` or `inner_idx`, or by the index of samples/bpf. */
-function innerOf(spec: MapSpec, own: LegacyDefinition, all: readonly LegacyDefinition[], specs: readonly MapSpec[]): MapSpec | undefined {
+function innerOf(
+  spec: MapSpec,
+  own: LegacyDefinition,
+  all: readonly LegacyDefinition[],
+  specs: readonly MapSpec[],
+): MapSpec | undefined {
   if (spec.map_type !== BPF_MAP_TYPE_ARRAY_OF_MAPS && spec.map_type !== BPF_MAP_TYPE_HASH_OF_MAPS) return undefined;
-  const byId = own.size === 36 && own.words[7] ? all.findIndex((other) => other !== own && other.size === 36 && other.words[5] === own.words[7]) : -1;
+  const byId =
+    own.size === 36 && own.words[7]
+      ? all.findIndex((other) => other !== own && other.size === 36 && other.words[5] === own.words[7])
+      : -1;
   const index = byId >= 0 ? byId : own.size === 28 ? own.words[5]! : -1;
   const inner = specs[index];
   return inner === spec ? undefined : inner;

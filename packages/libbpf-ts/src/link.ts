@@ -29,13 +29,22 @@ export interface InfoIndex {
 export function indexInfo(spec: ObjectSpec): InfoIndex {
   const functions = new ByPlace<FuncInfo>();
   const lines = new ByPlace<LineInfo>();
-  spec.btfExt?.funcInfo.forEach(({ section, records }) => records.forEach((record) => functions.add(section, record.insn_off, record)));
-  spec.btfExt?.lineInfo.forEach(({ section, records }) => records.forEach((record) => lines.add(section, record.insn_off, record)));
+  spec.btfExt?.funcInfo.forEach(({ section, records }) =>
+    records.forEach((record) => functions.add(section, record.insn_off, record)),
+  );
+  spec.btfExt?.lineInfo.forEach(({ section, records }) =>
+    records.forEach((record) => lines.add(section, record.insn_off, record)),
+  );
   return { functions: functions.sort(), lines: lines.sort() };
 }
 
 /** `relocate` gives each function its CO-RE relocations. Mirrors `bpf_object__reloc_code`: depth first, each function once. */
-export function linkProgram(spec: ObjectSpec, info: InfoIndex, program: ProgramSpec, relocate: (program: ProgramSpec) => Relocated): LinkedProgram {
+export function linkProgram(
+  spec: ObjectSpec,
+  info: InfoIndex,
+  program: ProgramSpec,
+  relocate: (program: ProgramSpec) => Relocated,
+): LinkedProgram {
   return new Linker(spec, info, program, relocate).link();
 }
 
@@ -61,20 +70,30 @@ class Linker {
     this.#calls(this.#main);
     this.#exceptionCallback();
     return {
-      program: this.#main, insns: this.#insns, relocations: this.#relocations, poisoned: this.#poisoned,
-      funcInfo: this.#funcInfo(), lineInfo: this.#lineInfo(),
+      program: this.#main,
+      insns: this.#insns,
+      relocations: this.#relocations,
+      poisoned: this.#poisoned,
+      funcInfo: this.#funcInfo(),
+      lineInfo: this.#lineInfo(),
     };
   }
 
   #append(program: ProgramSpec): number {
-    if (program.fault) throw new LoaderError(program.fault.code, program.fault.message, { program: program.name, section: program.section, insn: program.fault.insn });
+    if (program.fault)
+      throw new LoaderError(program.fault.code, program.fault.message, {
+        program: program.name,
+        section: program.section,
+        insn: program.fault.insn,
+      });
     const start = this.#insns.length;
     const { insns, poisoned } = this.#relocate(program);
     this.#starts.set(program, start);
     this.#insns.push(...insns);
     poisoned.forEach((text, insn) => this.#poisoned.set(start + insn, text));
     for (const { insn, target } of program.relocations) {
-      if (target.kind !== 'call' && target.kind !== 'function') this.#relocations.push({ insn: start + insn, target, from: program.name });
+      if (target.kind !== 'call' && target.kind !== 'function')
+        this.#relocations.push({ insn: start + insn, target, from: program.name });
     }
     return start;
   }
@@ -91,7 +110,11 @@ class Linker {
       }
       // A jump into the middle of a function stays one: the verifier judges it.
       const distance = at + (target.index - callee.sectionInsn) - (start + insn) - 1;
-      this.#insns[start + insn] = { ...this.#insns[start + insn]!, src_reg: target.kind === 'call' ? BPF_PSEUDO_CALL : BPF_PSEUDO_FUNC, imm: distance };
+      this.#insns[start + insn] = {
+        ...this.#insns[start + insn]!,
+        src_reg: target.kind === 'call' ? BPF_PSEUDO_CALL : BPF_PSEUDO_FUNC,
+        imm: distance,
+      };
     }
   }
 
@@ -100,16 +123,28 @@ class Linker {
     const name = this.#main.exceptionCallback;
     if (name === undefined) return;
     const callback = this.#spec.functions.find((other) => other.name === name && other.subprogram);
-    if (!callback) throw new LoaderError('LOADER_BAD_PROGRAM', `its exception callback '${name}' is no function of the object`, { program: this.#main.name }, { errno: 'ENOENT' });
+    if (!callback)
+      throw new LoaderError(
+        'LOADER_BAD_PROGRAM',
+        `its exception callback '${name}' is no function of the object`,
+        { program: this.#main.name },
+        { errno: 'ENOENT' },
+      );
     if (this.#starts.has(callback)) return;
     this.#append(callback);
     this.#calls(callback);
   }
 
   #functionAt(program: ProgramSpec, insn: number, section: number, index: number): ProgramSpec {
-    const found = this.#spec.functions.find((other) => other.sectionIndex === section && index >= other.sectionInsn && index < other.sectionInsn + other.insns.length);
+    const found = this.#spec.functions.find(
+      (other) => other.sectionIndex === section && index >= other.sectionInsn && index < other.sectionInsn + other.insns.length,
+    );
     if (found) return found;
-    throw new LoaderError('LOADER_BAD_RELOCATION', `a call of instruction ${index} of section ${section}, where no function is`, { program: program.name, section: program.section, insn });
+    throw new LoaderError(
+      'LOADER_BAD_RELOCATION',
+      `a call of instruction ${index} of section ${section}, where no function is`,
+      { program: program.name, section: program.section, insn },
+    );
   }
 
   /** Function info counts only if each function of the program has it, the main one at its start. */
@@ -125,7 +160,8 @@ class Linker {
   #lineInfo(): LineInfo[] {
     return [...this.#starts].flatMap(([program, start]) => {
       const first = program.sectionInsn;
-      return this.#info.lines.between(program.section, first * 8, (first + program.insns.length) * 8)
+      return this.#info.lines
+        .between(program.section, first * 8, (first + program.insns.length) * 8)
         .filter(({ insn_off }) => insn_off % 8 === 0)
         .map((record) => ({ ...record, insn_off: record.insn_off / 8 - first + start }));
     });

@@ -1,7 +1,13 @@
 /** Loads objects: maps first, then programs, each as the kernel behind `Syscalls` takes it. */
 
 import { essentialName, parseBtf, type Btf } from '@libbpf-ts/btf';
-import { BPF_BTF_LOAD, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_TRACING, type Syscalls } from '@libbpf-ts/uapi';
+import {
+  BPF_BTF_LOAD,
+  BPF_PROG_TYPE_EXT,
+  BPF_PROG_TYPE_STRUCT_OPS,
+  BPF_PROG_TYPE_TRACING,
+  type Syscalls,
+} from '@libbpf-ts/uapi';
 import { CoreApplier } from './core-apply.ts';
 import { createMap } from './create-map.ts';
 import { LoaderError, type BpfError } from './errors.ts';
@@ -111,11 +117,16 @@ export class Loading implements Disposable {
     if (known) return known;
     const linked = linkProgram(this.spec, this.#info, this.#typed(program), (part) => this.#core.apply(part));
     const insns = resolveProgram(this.spec, linked, {
-      mapFd: (name) => this.map(name).fd, kernelBtf: () => this.kernelBtf(), symbolAddress: (name) => this.#options.symbols?.(name),
+      mapFd: (name) => this.map(name).fd,
+      kernelBtf: () => this.kernelBtf(),
+      symbolAddress: (name) => this.#options.symbols?.(name),
     });
     const btfFd = this.#objectBtf();
     const { fd, log } = loadProgram(this.sys, this.spec, linked, insns, {
-      logLevel: this.#options.logLevel ?? 0, btfFd, license: this.spec.license, ...this.#attachTarget(linked.program),
+      logLevel: this.#options.logLevel ?? 0,
+      btfFd,
+      license: this.spec.license,
+      ...this.#attachTarget(linked.program),
     });
     this.lastLog = log;
     const loaded = new Program(this.sys, fd, linked.program, insns, (link) => this.#links.push(link));
@@ -127,14 +138,20 @@ export class Loading implements Disposable {
   prepare(program: ProgramSpec): LinkedProgram {
     const linked = linkProgram(this.spec, this.#info, this.#typed(program), (part) => this.#core.apply(part));
     const insns = resolveProgram(this.spec, linked, {
-      mapFd: (name) => this.map(name).fd, kernelBtf: () => this.kernelBtf(), symbolAddress: (name) => this.#options.symbols?.(name),
+      mapFd: (name) => this.map(name).fd,
+      kernelBtf: () => this.kernelBtf(),
+      symbolAddress: (name) => this.#options.symbols?.(name),
     });
     return { ...linked, insns };
   }
 
   /** Instructions of a program with the functions that it calls. */
   linkedLength(program: ProgramSpec): number {
-    return linkProgram(this.spec, this.#info, program, (part) => ({ program: part, insns: [...part.insns], poisoned: new Map() })).insns.length;
+    return linkProgram(this.spec, this.#info, program, (part) => ({
+      program: part,
+      insns: [...part.insns],
+      poisoned: new Map(),
+    })).insns.length;
   }
 
   /** Closes links, programs and maps, in this order. Maps that were given stay open. */
@@ -153,7 +170,9 @@ export class Loading implements Disposable {
 
   #typed(program: ProgramSpec): ProgramSpec {
     const given = this.#options.types?.[program.name];
-    return given ? { ...program, type: given.type, expected_attach_type: given.expected_attach_type ?? 0, source: 'libbpf' } : program;
+    return given
+      ? { ...program, type: given.type, expected_attach_type: given.expected_attach_type ?? 0, source: 'libbpf' }
+      : program;
   }
 
   #createMap(name: string): BpfMap {
@@ -161,7 +180,11 @@ export class Loading implements Disposable {
     if (!found) throw new LoaderError('LOADER_NO_MAP', `the object has no map '${name}'`, { map: name }, { errno: 'ENOENT' });
     const spec = this.#changed(found);
     const { pinDirectory = '/sys/fs/bpf' } = this.#options;
-    const fd = createMap(this.sys, spec, { btfFd: this.#objectBtf(), pinDirectory, cpus: () => this.#options.cpus ?? possibleCpus(this.sys) });
+    const fd = createMap(this.sys, spec, {
+      btfFd: this.#objectBtf(),
+      pinDirectory,
+      cpus: () => this.#options.cpus ?? possibleCpus(this.sys),
+    });
     const map = new BpfMap(this.sys, fd, spec, this.spec.btf);
     this.#fillSlots(map);
     return map;
@@ -172,7 +195,10 @@ export class Loading implements Disposable {
     if (spec.origin === 'kconfig') return { ...spec, data: kconfigBytes(this.spec, spec.value_size, this.#options) };
     const data = this.#options.data?.[spec.section];
     if (data && data.length !== spec.value_size) {
-      throw new LoaderError('LOADER_BAD_OPTION', `${data.length} bytes are given for ${spec.value_size} bytes of data`, { map: spec.name, section: spec.section });
+      throw new LoaderError('LOADER_BAD_OPTION', `${data.length} bytes are given for ${spec.value_size} bytes of data`, {
+        map: spec.name,
+        section: spec.section,
+      });
     }
     return { ...spec, max_entries, data: data ?? spec.data };
   }
@@ -181,7 +207,10 @@ export class Loading implements Disposable {
   #fillSlots(map: BpfMap): void {
     for (const { index, target, kind } of map.spec.slots) {
       if (kind !== 'map') continue;
-      map.set(Uint8Array.from(new Uint8Array(Uint32Array.of(index).buffer)), new Uint8Array(Uint32Array.of(this.map(target).fd).buffer));
+      map.set(
+        Uint8Array.from(new Uint8Array(Uint32Array.of(index).buffer)),
+        new Uint8Array(Uint32Array.of(this.map(target).fd).buffer),
+      );
     }
   }
 
@@ -190,11 +219,19 @@ export class Loading implements Disposable {
     const known = this.#structOps.get(name);
     if (known) return known;
     const spec = this.spec.structOps.find((item) => item.name === name);
-    if (!spec) throw new LoaderError('LOADER_NO_MAP', `the object has no struct_ops '${name}'`, { map: name }, { errno: 'ENOENT' });
+    if (!spec)
+      throw new LoaderError('LOADER_NO_MAP', `the object has no struct_ops '${name}'`, { map: name }, { errno: 'ENOENT' });
     const kernel = this.kernelBtf();
-    if (!kernel) throw new LoaderError('LOADER_NO_KERNEL_BTF', 'struct_ops need the kernel\'s BTF, and this kernel gives none', { map: name }, { errno: 'ESRCH', hint: 'pass kernelBtf' });
+    if (!kernel)
+      throw new LoaderError(
+        'LOADER_NO_KERNEL_BTF',
+        "struct_ops need the kernel's BTF, and this kernel gives none",
+        { map: name },
+        { errno: 'ESRCH', hint: 'pass kernelBtf' },
+      );
     const made = createStructOps(this.sys, spec, this.spec.btf!, kernel, {
-      btfFd: this.#objectBtf(), programFd: (program) => this.program(this.spec.programs.find((item) => item.name === program)!).fd,
+      btfFd: this.#objectBtf(),
+      programFd: (program) => this.program(this.spec.programs.find((item) => item.name === program)!).fd,
     });
     this.#structOps.set(name, made);
     return made;
@@ -206,7 +243,8 @@ export class Loading implements Disposable {
     for (const map of this.#maps.values()) {
       for (const { index, target, kind } of map.spec.slots) {
         const program = programs.get(target);
-        if (kind === 'program' && program) map.set(new Uint8Array(Uint32Array.of(index).buffer), new Uint8Array(Uint32Array.of(program.fd).buffer));
+        if (kind === 'program' && program)
+          map.set(new Uint8Array(Uint32Array.of(index).buffer), new Uint8Array(Uint32Array.of(program.fd).buffer));
       }
     }
   }
@@ -227,29 +265,60 @@ export class Loading implements Disposable {
     if (program.type === BPF_PROG_TYPE_STRUCT_OPS) return { ...none, ...this.#structOpsTarget(program) };
     if (!program.attachBtf || program.target === undefined) return none;
     if (program.type === BPF_PROG_TYPE_EXT) {
-      throw new LoaderError('LOADER_BAD_OPTION', 'a freplace program needs the program whose function it replaces', { program: program.name }, { hint: 'pass attachTo' });
+      throw new LoaderError(
+        'LOADER_BAD_OPTION',
+        'a freplace program needs the program whose function it replaces',
+        { program: program.name },
+        { hint: 'pass attachTo' },
+      );
     }
-    return { ...none, attach_btf_id: this.#kernelTarget(program, program.attachBtf.prefix, program.target, program.attachBtf.kind) };
+    return {
+      ...none,
+      attach_btf_id: this.#kernelTarget(program, program.attachBtf.prefix, program.target, program.attachBtf.kind),
+    };
   }
 
   #kernelTarget(program: ProgramSpec, prefix: string, name: string, kind: 'FUNC' | 'TYPEDEF'): number {
     const kernel = this.kernelBtf();
-    if (!kernel) throw new LoaderError('LOADER_NO_KERNEL_BTF', `section ${program.section} needs the kernel's BTF, and this kernel gives none`, { program: program.name }, { errno: 'ESRCH', hint: 'pass kernelBtf' });
+    if (!kernel)
+      throw new LoaderError(
+        'LOADER_NO_KERNEL_BTF',
+        `section ${program.section} needs the kernel's BTF, and this kernel gives none`,
+        { program: program.name },
+        { errno: 'ESRCH', hint: 'pass kernelBtf' },
+      );
     const id = findAttachType(kernel, prefix, name, kind);
     if (id !== undefined) return id;
     const hint = program.type === BPF_PROG_TYPE_TRACING ? 'for a function of a program, pass attachTo' : undefined;
-    throw new LoaderError('LOADER_UNRESOLVED', `the kernel's BTF has no ${kind === 'FUNC' ? 'function' : 'type'} ${prefix}${name}`, { program: program.name, section: program.section }, { errno: 'ESRCH', ...(hint ? { hint } : {}) });
+    throw new LoaderError(
+      'LOADER_UNRESOLVED',
+      `the kernel's BTF has no ${kind === 'FUNC' ? 'function' : 'type'} ${prefix}${name}`,
+      { program: program.name, section: program.section },
+      { errno: 'ESRCH', ...(hint ? { hint } : {}) },
+    );
   }
 
   /** A struct_ops program is loaded for a member of a structure of the kernel: which one, the object's variables tell. */
   #structOpsTarget(program: ProgramSpec): { attach_btf_id: number; expected_attach_type: number } {
     const table = this.spec.structOps.find((ops) => ops.programs.some((slot) => slot.program === program.name));
-    if (!table) throw new LoaderError('LOADER_UNRESOLVED', 'no variable in .struct_ops names this program', { program: program.name }, { errno: 'EINVAL' });
+    if (!table)
+      throw new LoaderError(
+        'LOADER_UNRESOLVED',
+        'no variable in .struct_ops names this program',
+        { program: program.name },
+        { errno: 'EINVAL' },
+      );
     const kernel = this.kernelBtf();
     const type = kernel?.find(essentialName(table.type), 'STRUCT');
     const slot = table.programs.find((item) => item.program === program.name)!;
     const index = type?.kind === 'STRUCT' ? type.members.findIndex((member) => member.name === slot.member) : -1;
-    if (!type || index < 0) throw new LoaderError('LOADER_UNRESOLVED', `the kernel has no struct_ops type ${table.type} with member ${slot.member}`, { program: program.name }, { errno: 'ESRCH' });
+    if (!type || index < 0)
+      throw new LoaderError(
+        'LOADER_UNRESOLVED',
+        `the kernel has no struct_ops type ${table.type} with member ${slot.member}`,
+        { program: program.name },
+        { errno: 'ESRCH' },
+      );
     return { attach_btf_id: type.id, expected_attach_type: index };
   }
 }
@@ -259,7 +328,13 @@ function functionOf(target: Program, name: string): number {
   const id = target.info().btf_id;
   const bytes = id ? fetchBtf(target.sys, id) : undefined;
   const found = bytes && parseBtf(bytes).idsByName(name, 'FUNC')[0];
-  if (found === undefined) throw new LoaderError('LOADER_UNRESOLVED', `program ${target.name} has no function ${name} in its BTF`, { program: target.name }, { errno: 'ENOENT' });
+  if (found === undefined)
+    throw new LoaderError(
+      'LOADER_UNRESOLVED',
+      `program ${target.name} has no function ${name} in its BTF`,
+      { program: target.name },
+      { errno: 'ENOENT' },
+    );
   return found;
 }
 

@@ -2,8 +2,17 @@
 
 import { decodeValue, encodeValue, formatJson, type Btf, type BtfValue } from '@libbpf-ts/btf';
 import {
-  BPF_ANY, BPF_MAP_CREATE, BPF_MAP_DELETE_ELEM, BPF_MAP_FREEZE, BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_LRU_PERCPU_HASH,
-  BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_UPDATE_ELEM,
+  BPF_ANY,
+  BPF_MAP_CREATE,
+  BPF_MAP_DELETE_ELEM,
+  BPF_MAP_FREEZE,
+  BPF_MAP_GET_NEXT_KEY,
+  BPF_MAP_LOOKUP_ELEM,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED,
+  BPF_MAP_TYPE_PERCPU_HASH,
+  BPF_MAP_UPDATE_ELEM,
   type Syscalls,
 } from '@libbpf-ts/uapi';
 import { call, refusal } from './call.ts';
@@ -14,7 +23,10 @@ import type { MapSpec } from './spec.ts';
 const ENOENT = -2;
 /** Map types whose values are kept once a processor. */
 export const PERCPU_MAP_TYPES: ReadonlySet<number> = new Set([
-  BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED,
+  BPF_MAP_TYPE_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED,
 ]);
 /** Far more processors than any kernel has: a buffer that a per-CPU lookup cannot overrun. */
 const MOST_CPUS = 4096;
@@ -24,7 +36,12 @@ const MOST_CPUS = 4096;
  * with zeros: what is left of a marked buffer tells how many.
  */
 export function possibleCpus(sys: Syscalls): number {
-  const map_fd = call(sys, BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_PERCPU_ARRAY, key_size: 4, value_size: 8, max_entries: 1 }, 'to count processors');
+  const map_fd = call(
+    sys,
+    BPF_MAP_CREATE,
+    { map_type: BPF_MAP_TYPE_PERCPU_ARRAY, key_size: 4, value_size: 8, max_entries: 1 },
+    'to count processors',
+  );
   try {
     const value = new Uint8Array(8 * MOST_CPUS).fill(0xff);
     call(sys, BPF_MAP_LOOKUP_ELEM, { map_fd, key: new Uint8Array(4), value }, 'to count processors');
@@ -177,7 +194,9 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
   #json(type: number, bytes: Uint8Array, step: number): string {
     const one = (part: Uint8Array): string => (this.#btf && type ? formatJson(this.#btf, type, part) : `[${part.join(',')}]`);
     if (step === bytes.length) return one(bytes);
-    return `[${this.#perCpu(bytes).map((part) => one(part)).join(',')}]`;
+    return `[${this.#perCpu(bytes)
+      .map((part) => one(part))
+      .join(',')}]`;
   }
 
   #stride(): number {
@@ -212,12 +231,15 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
     if (value instanceof Uint8Array && value.length === this.#valueBytes()) return value;
     const parts = Array.isArray(value) && value.length === this.cpus ? value : Array.from({ length: this.cpus }, () => value);
     const all = new Uint8Array(this.#valueBytes());
-    parts.forEach((part: MapInput, i) => all.set(this.#bytes(part, this.spec.value_size, this.spec.btf_value_type_id, 'value'), i * this.#stride()));
+    parts.forEach((part: MapInput, i) =>
+      all.set(this.#bytes(part, this.spec.value_size, this.spec.btf_value_type_id, 'value'), i * this.#stride()),
+    );
     return all;
   }
 
   #bytes(input: MapInput, size: number, type: number, what: 'key' | 'value'): Uint8Array {
-    const bytes = input instanceof Uint8Array && (!type || input.length === size) ? input : this.#encode(input, size, type, what);
+    const bytes =
+      input instanceof Uint8Array && (!type || input.length === size) ? input : this.#encode(input, size, type, what);
     if (bytes.length === size) return bytes;
     throw new BpfError(22, 'bpf', `a ${what} of map ${this.name} has ${size} bytes, not ${bytes.length}`, { arg: what });
   }
@@ -229,6 +251,8 @@ export class BpfMap<K extends BtfValue = BtfValue, V extends BtfValue = BtfValue
       new DataView(bytes.buffer).setBigInt64(0, BigInt(input), true);
       return bytes.subarray(0, size);
     }
-    throw new BpfError(22, 'bpf', `a ${what} of map ${this.name} must be given as ${size} bytes: its BTF type is not known`, { arg: what });
+    throw new BpfError(22, 'bpf', `a ${what} of map ${this.name} must be given as ${size} bytes: its BTF type is not known`, {
+      arg: what,
+    });
   }
 }

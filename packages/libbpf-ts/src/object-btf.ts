@@ -1,8 +1,6 @@
 /** The object's BTF as a kernel takes it: compilers leave sizes and offsets of variables, and declarations of externs, open. */
 
-import {
-  BTF_FUNC_GLOBAL, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_STATIC, parseBtf, type Btf, type BtfDatasec,
-} from '@libbpf-ts/btf';
+import { BTF_FUNC_GLOBAL, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_STATIC, parseBtf, type Btf, type BtfDatasec } from '@libbpf-ts/btf';
 import { STB_LOCAL, STV_HIDDEN, STV_INTERNAL, type ElfFile, type ElfSymbol } from '@libbpf-ts/elf';
 import type { ExternSpec, ProgramSpec } from './spec.ts';
 
@@ -30,28 +28,44 @@ class Patch {
   /** Writes the variables of a DATASEC in the order of their offsets, as kernels demand. */
   setVariables(id: number, size: number, vars: BtfDatasec['vars']): void {
     this.set(id, 2, size);
-    [...vars].sort((a, b) => a.offset - b.offset).forEach((item, i) => {
-      [item.type, item.offset, item.size].forEach((value, word) => this.set(id, 3 + i * 3 + word, value));
-    });
+    [...vars]
+      .sort((a, b) => a.offset - b.offset)
+      .forEach((item, i) => {
+        [item.type, item.offset, item.size].forEach((value, word) => this.set(id, 3 + i * 3 + word, value));
+      });
   }
 }
 
 /** Sizes of data sections and offsets of their variables, from the ELF symbols. Mirrors libbpf's `btf_fixup_datasec`. */
 export function fixDatasecs(elf: ElfFile, btf: Btf): Btf {
-  const open = [...btf.types()].filter((type): type is BtfDatasec => type.kind === 'DATASEC' && type.name !== '.kconfig' && type.name !== '.ksyms');
+  const open = [...btf.types()].filter(
+    (type): type is BtfDatasec => type.kind === 'DATASEC' && type.name !== '.kconfig' && type.name !== '.ksyms',
+  );
   if (open.length === 0) return btf;
   const patch = new Patch(btf);
   for (const datasec of open) {
     const section = elf.sections.findLast((candidate) => candidate.name === datasec.name);
     if (!section || section.size === 0) continue;
-    const symbols = new Map(elf.symbols.filter((symbol) => symbol.section === section.index && symbol.binding !== STB_LOCAL).map((symbol) => [symbol.name, symbol]));
-    const vars = datasec.vars.map((item) => ({ ...item, offset: offsetOf(btf, patch, item, datasec.size === 0 ? symbols : new Map()) }));
+    const symbols = new Map(
+      elf.symbols
+        .filter((symbol) => symbol.section === section.index && symbol.binding !== STB_LOCAL)
+        .map((symbol) => [symbol.name, symbol]),
+    );
+    const vars = datasec.vars.map((item) => ({
+      ...item,
+      offset: offsetOf(btf, patch, item, datasec.size === 0 ? symbols : new Map()),
+    }));
     patch.setVariables(datasec.id, datasec.size || section.size, vars);
   }
   return parseBtf(patch.bytes);
 }
 
-function offsetOf(btf: Btf, patch: Patch, item: BtfDatasec['vars'][number], symbols: ReadonlyMap<string | undefined, ElfSymbol>): number {
+function offsetOf(
+  btf: Btf,
+  patch: Patch,
+  item: BtfDatasec['vars'][number],
+  symbols: ReadonlyMap<string | undefined, ElfSymbol>,
+): number {
   const variable = btf.type(item.type);
   if (variable.kind !== 'VAR' || variable.linkage === BTF_VAR_STATIC) return item.offset;
   const symbol = symbols.get(variable.name);
@@ -66,7 +80,9 @@ function offsetOf(btf: Btf, patch: Patch, item: BtfDatasec['vars'][number], symb
  * `mark_btf_static` in libbpf.
  */
 export function fixHiddenFunctions(btf: Btf, functions: readonly ProgramSpec[]): Btf {
-  const hidden = functions.filter((program) => program.subprogram && program.hidden).flatMap((program) => btf.idsByName(program.name, 'FUNC'));
+  const hidden = functions
+    .filter((program) => program.subprogram && program.hidden)
+    .flatMap((program) => btf.idsByName(program.name, 'FUNC'));
   const open = hidden.filter((id) => {
     const type = btf.type(id);
     return type.kind === 'FUNC' && type.linkage === BTF_FUNC_GLOBAL;
@@ -110,17 +126,30 @@ function fixExternSections(btf: Btf, patch: Patch, externs: readonly ExternSpec[
   for (const type of btf.types()) {
     if (type.kind !== 'DATASEC') continue;
     if (type.name === '.kconfig') {
-      const vars = type.vars.map((item) => ({ ...item, offset: byType.get(item.type)?.offset ?? item.offset, size: byType.get(item.type)?.size ?? item.size }));
+      const vars = type.vars.map((item) => ({
+        ...item,
+        offset: byType.get(item.type)?.offset ?? item.offset,
+        size: byType.get(item.type)?.size ?? item.size,
+      }));
       patch.setVariables(type.id, Math.max(0, ...vars.map((item) => item.offset + item.size)), vars);
     } else if (type.name === '.ksyms') {
-      const vars = type.vars.map((item, i) => ({ type: btf.type(item.type).kind === 'FUNC' ? dummy : item.type, offset: i * 4, size: 4 }));
+      const vars = type.vars.map((item, i) => ({
+        type: btf.type(item.type).kind === 'FUNC' ? dummy : item.type,
+        offset: i * 4,
+        size: 4,
+      }));
       patch.setVariables(type.id, vars.length * 4, vars);
     }
   }
 }
 
 /** BTF with an `int` and a variable of it, which stand in for kernel symbols. */
-function withDummies(btf: Btf): { readonly btf: Btf; readonly int: number; readonly dummy: number; readonly dummyName: number } {
+function withDummies(btf: Btf): {
+  readonly btf: Btf;
+  readonly int: number;
+  readonly dummy: number;
+  readonly dummyName: number;
+} {
   const { hdr_len, type_off, type_len, str_off, str_len } = btf.header;
   const names = new TextEncoder().encode('int\0dummy_ksym\0');
   const int = btf.typeCount;

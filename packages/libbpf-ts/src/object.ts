@@ -40,7 +40,12 @@ export class BpfObject implements Disposable {
   map(name: string): BpfMap {
     const found = this.#loading.maps.get(name);
     if (found) return found;
-    throw new LoaderError('LOADER_NO_MAP', `there is no map '${name}'; there are: ${[...this.#loading.maps.keys()].join(', ')}`, { map: name }, { errno: 'ENOENT' });
+    throw new LoaderError(
+      'LOADER_NO_MAP',
+      `there is no map '${name}'; there are: ${[...this.#loading.maps.keys()].join(', ')}`,
+      { map: name },
+      { errno: 'ENOENT' },
+    );
   }
 
   /** The table of functions of a `.struct_ops` variable, to be registered or attached. */
@@ -66,7 +71,8 @@ export function load(sys: Syscalls, object: ObjectSpec | Uint8Array, options: Lo
   const loading = new Loading(sys, spec, options);
   try {
     if (!options.programs) spec.maps.forEach((map) => loading.map(map.name));
-    const wanted = options.programs?.map((name) => selectProgram(spec, name)) ?? spec.programs.filter((program) => program.autoload);
+    const wanted =
+      options.programs?.map((name) => selectProgram(spec, name)) ?? spec.programs.filter((program) => program.autoload);
     wanted.forEach((program) => loading.program(program));
     loading.fillProgramSlots();
     return new BpfObject(loading);
@@ -77,20 +83,49 @@ export function load(sys: Syscalls, object: ObjectSpec | Uint8Array, options: Lo
 }
 
 /** Picks a program by function name or by section, or the only one (of those that `accept` takes) where no name is given. */
-export function selectProgram(spec: ObjectSpec, name?: string, accept: (program: ProgramSpec) => boolean = () => true): ProgramSpec {
-  const candidates = name === undefined
-    ? spec.programs.filter(accept)
-    : [...spec.programs.filter((program) => program.name === name), ...spec.programs.filter((program) => program.section === name)];
+export function selectProgram(
+  spec: ObjectSpec,
+  name?: string,
+  accept: (program: ProgramSpec) => boolean = () => true,
+): ProgramSpec {
+  const candidates =
+    name === undefined
+      ? spec.programs.filter(accept)
+      : [
+          ...spec.programs.filter((program) => program.name === name),
+          ...spec.programs.filter((program) => program.section === name),
+        ];
   const exact = name === undefined ? undefined : spec.programs.find((program) => program.name === name);
   if (exact) return exact;
   if (candidates.length === 1) return candidates[0]!;
-  throw choiceError((candidates.length > 1 ? candidates : spec.programs).map((program) => program.name), name, 'program', candidates.length > 1);
+  throw choiceError(
+    (candidates.length > 1 ? candidates : spec.programs).map((program) => program.name),
+    name,
+    'program',
+    candidates.length > 1,
+  );
 }
 
-function choiceError(names: readonly string[], name: string | undefined, what: string, ambiguous = names.length > 1 && name === undefined): LoaderError {
+function choiceError(
+  names: readonly string[],
+  name: string | undefined,
+  what: string,
+  ambiguous = names.length > 1 && name === undefined,
+): LoaderError {
   const list = names.length === 0 ? 'there is none' : `there are: ${names.join(', ')}`;
-  if (ambiguous) return new LoaderError('LOADER_AMBIGUOUS_PROGRAM', `there are ${names.length} candidates${name === undefined ? '' : ` for '${name}'`}: ${names.join(', ')}`, {}, { hint: 'name one' });
-  return new LoaderError('LOADER_NO_PROGRAM', `there is no ${what}${name === undefined ? '' : ` '${name}'`}; ${list}`, {}, { errno: 'ENOENT' });
+  if (ambiguous)
+    return new LoaderError(
+      'LOADER_AMBIGUOUS_PROGRAM',
+      `there are ${names.length} candidates${name === undefined ? '' : ` for '${name}'`}: ${names.join(', ')}`,
+      {},
+      { hint: 'name one' },
+    );
+  return new LoaderError(
+    'LOADER_NO_PROGRAM',
+    `there is no ${what}${name === undefined ? '' : ` '${name}'`}; ${list}`,
+    {},
+    { errno: 'ENOENT' },
+  );
 }
 
 /** What became of one program. */
@@ -118,7 +153,12 @@ export interface ProgramResult {
 }
 
 /** Loads each program by itself, with the maps that it needs, and tells what became of it. Everything is closed again. */
-export function loadEach(sys: Syscalls, object: ObjectSpec | Uint8Array, options: LoadOptions = {}, onResult?: (result: ProgramResult) => void): ProgramResult[] {
+export function loadEach(
+  sys: Syscalls,
+  object: ObjectSpec | Uint8Array,
+  options: LoadOptions = {},
+  onResult?: (result: ProgramResult) => void,
+): ProgramResult[] {
   const spec = object instanceof Uint8Array ? parseObject(object) : object;
   using loading = new Loading(sys, spec, options);
   const wanted = options.programs?.map((name) => selectProgram(spec, name)) ?? spec.programs;
@@ -134,7 +174,18 @@ function resultOf(loading: Loading, program: ProgramSpec): ProgramResult {
   try {
     const loaded = loading.program(program);
     const { verified_insns } = loaded.info();
-    const result = { ...base, verdict: 'accept' as const, errno: 0, errno_name: '', log: loading.lastLog, log_tail: '', loader: false, insn_cnt: loaded.insns.length, verified_insns, error: undefined };
+    const result = {
+      ...base,
+      verdict: 'accept' as const,
+      errno: 0,
+      errno_name: '',
+      log: loading.lastLog,
+      log_tail: '',
+      loader: false,
+      insn_cnt: loaded.insns.length,
+      verified_insns,
+      error: undefined,
+    };
     return result;
   } catch (error) {
     if (!isRefusal(error)) throw error;
@@ -142,13 +193,25 @@ function resultOf(loading: Loading, program: ProgramSpec): ProgramResult {
   }
 }
 
-function refusedResult(base: { section: string; name: string; type: string }, error: BpfError | LoaderError, insn_cnt: number): ProgramResult {
-  const errno = Math.abs(isBtfError(error) ? ERRNO.EINVAL : error.errno ?? ERRNO.EINVAL);
+function refusedResult(
+  base: { section: string; name: string; type: string },
+  error: BpfError | LoaderError,
+  insn_cnt: number,
+): ProgramResult {
+  const errno = Math.abs(isBtfError(error) ? ERRNO.EINVAL : (error.errno ?? ERRNO.EINVAL));
   const log = isVerifierError(error) ? error.log : error.message;
   const processed = /processed (\d+) insns/.exec(log)?.[1];
   return {
-    ...base, verdict: 'reject', errno, errno_name: errnoName(errno) ?? `E${errno}`, log, log_tail: isVerifierError(error) ? lastLine(log) : error.message,
-    loader: isLoaderError(error) || isBtfError(error), insn_cnt, verified_insns: Number(processed ?? 0), error,
+    ...base,
+    verdict: 'reject',
+    errno,
+    errno_name: errnoName(errno) ?? `E${errno}`,
+    log,
+    log_tail: isVerifierError(error) ? lastLine(log) : error.message,
+    loader: isLoaderError(error) || isBtfError(error),
+    insn_cnt,
+    verified_insns: Number(processed ?? 0),
+    error,
   };
 }
 
@@ -160,4 +223,3 @@ function insnCount(loading: Loading, program: ProgramSpec): number {
     return program.insns.length;
   }
 }
-

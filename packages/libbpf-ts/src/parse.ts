@@ -42,8 +42,17 @@ export function parseObject(bytes: Uint8Array, options: ParseOptions = {}): Obje
   const maps = [...legacyMaps(parts), ...btfMaps(parts), ...dataMaps(parts), ...kconfigMap(parts, externs)];
   const functions = attachRelocations(parts, collectPrograms(parts), maps);
   return {
-    name: parts.name, license: readLicense(elf), kern_version: readVersion(elf), programs: functions.filter((f) => !f.subprogram), functions, maps,
-    externs, structOps: collectStructOps(parts, functions), btf: btf && fixHiddenFunctions(btf, functions), btfExt, notes,
+    name: parts.name,
+    license: readLicense(elf),
+    kern_version: readVersion(elf),
+    programs: functions.filter((f) => !f.subprogram),
+    functions,
+    maps,
+    externs,
+    structOps: collectStructOps(parts, functions),
+    btf: btf && fixHiddenFunctions(btf, functions),
+    btfExt,
+    notes,
   };
 }
 
@@ -52,7 +61,8 @@ export function sectionOf(elf: ElfFile, name: string): ElfSection | undefined {
   return elf.sections.findLast((section) => section.name === name);
 }
 
-export const isCode = (section: ElfSection): boolean => section.type === SHT_PROGBITS && (section.flags & SHF_EXECINSTR) !== 0 && section.size > 0;
+export const isCode = (section: ElfSection): boolean =>
+  section.type === SHT_PROGBITS && (section.flags & SHF_EXECINSTR) !== 0 && section.size > 0;
 
 /**
  * BTF is needed by `.maps`, struct_ops and externs only: an object without them loads though its BTF be damaged, as with libbpf.
@@ -93,7 +103,8 @@ function readLicense(elf: ElfFile): string {
 function readVersion(elf: ElfFile): number {
   const section = sectionOf(elf, 'version');
   if (!section || section.type === SHT_NOBITS) return 0;
-  if (section.data.length !== 4) throw new LoaderError('LOADER_BAD_SECTION', `a version of ${section.data.length} bytes, not 4`, { section: 'version' });
+  if (section.data.length !== 4)
+    throw new LoaderError('LOADER_BAD_SECTION', `a version of ${section.data.length} bytes, not 4`, { section: 'version' });
   return new DataView(section.data.buffer, section.data.byteOffset).getUint32(0, true);
 }
 

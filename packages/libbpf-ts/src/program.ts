@@ -1,6 +1,15 @@
 /** Programs: how one is loaded, and the handle to a loaded one. */
 
-import { BPF_PROG_TYPE_NAMES, bpf_prog_info, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, cString, type BpfAttr, type Syscalls } from '@libbpf-ts/uapi';
+import {
+  BPF_PROG_TYPE_NAMES,
+  bpf_prog_info,
+  BPF_OBJ_GET_INFO_BY_FD,
+  BPF_PROG_LOAD,
+  BPF_PROG_TEST_RUN,
+  cString,
+  type BpfAttr,
+  type Syscalls,
+} from '@libbpf-ts/uapi';
 import { encode, type BpfInsn } from '@libbpf-ts/isa';
 import { columnOf, lineOf, type Btf } from '@libbpf-ts/btf';
 import { attachProgram, type AttachOptions } from './attach.ts';
@@ -41,7 +50,13 @@ export class Program extends Handle {
   readonly insns: readonly BpfInsn[];
   readonly #closeLink: (link: Link) => void;
 
-  constructor(sys: Syscalls, fd: number, spec: ProgramSpec, insns: readonly BpfInsn[], adopt: (link: Link) => void = () => undefined) {
+  constructor(
+    sys: Syscalls,
+    fd: number,
+    spec: ProgramSpec,
+    insns: readonly BpfInsn[],
+    adopt: (link: Link) => void = () => undefined,
+  ) {
     super(sys, fd);
     this.spec = spec;
     this.insns = insns;
@@ -75,13 +90,20 @@ export class Program extends Handle {
     const data_out = new Uint8Array(options.outputSize ?? (options.data ? options.data.length + 256 : 0));
     const ctx_out = new Uint8Array(options.ctx?.length ?? 0);
     const attr: BpfAttr<10> = {
-      prog_fd: this.fd, repeat: options.repeat ?? 1, flags: options.flags ?? 0, cpu: options.cpu ?? 0,
-      ...(options.data ? { data_in: options.data, data_size_in: options.data.length, data_out, data_size_out: data_out.length } : {}),
+      prog_fd: this.fd,
+      repeat: options.repeat ?? 1,
+      flags: options.flags ?? 0,
+      cpu: options.cpu ?? 0,
+      ...(options.data
+        ? { data_in: options.data, data_size_in: options.data.length, data_out, data_size_out: data_out.length }
+        : {}),
       ...(options.ctx ? { ctx_in: options.ctx, ctx_size_in: options.ctx.length, ctx_out, ctx_size_out: ctx_out.length } : {}),
     };
     call(this.sys, BPF_PROG_TEST_RUN, attr, `of program ${this.name}`);
     return {
-      retval: attr.retval ?? 0, duration: attr.duration ?? 0, data: data_out.subarray(0, options.data ? attr.data_size_out : 0),
+      retval: attr.retval ?? 0,
+      duration: attr.duration ?? 0,
+      data: data_out.subarray(0, options.data ? attr.data_size_out : 0),
       ctx: ctx_out.subarray(0, options.ctx ? attr.ctx_size_out : 0),
     };
   }
@@ -109,7 +131,13 @@ const LARGEST_LOG = 16 * 1024 * 1024 - 1;
 const ENOSPC = -28;
 
 /** Gives a linked program to the kernel. On a refusal the log is fetched, with a buffer as large as it needs. */
-export function loadProgram(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, insns: readonly BpfInsn[], options: LoadProgramOptions): LoadedFd {
+export function loadProgram(
+  sys: Syscalls,
+  spec: ObjectSpec,
+  linked: LinkedProgram,
+  insns: readonly BpfInsn[],
+  options: LoadProgramOptions,
+): LoadedFd {
   const attr = loadAttr(spec, linked, insns, options);
   if (options.logLevel === 0) {
     const fd = sys.bpf(BPF_PROG_LOAD, { ...attr });
@@ -119,7 +147,8 @@ export function loadProgram(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgr
   const { result, log } = loadWithLog(sys, attr, options.logLevel || 1);
   if (result >= 0) return { fd: result, log };
   const text = explainPoison(spec, linked, log);
-  if (lastLine(text) === '' && (text === '' || explains(sys))) throw refusal(sys, result, 'BPF_PROG_LOAD', `program ${linked.program.name}`);
+  if (lastLine(text) === '' && (text === '' || explains(sys)))
+    throw refusal(sys, result, 'BPF_PROG_LOAD', `program ${linked.program.name}`);
   throw new VerifierError(result, linked.program.name, text, diagnosticsOf(sys, spec, linked, text));
 }
 
@@ -142,9 +171,16 @@ function loadAttr(spec: ObjectSpec, linked: LinkedProgram, insns: readonly BpfIn
   const bytes = encode(insns);
   const described = options.btfFd > 0 && linked.funcInfo.length > 0;
   return {
-    prog_type: program.type, insn_cnt: insns.length, insns: bytes, license: cString(options.license), kern_version: spec.kern_version,
-    prog_flags: program.prog_flags, prog_name: kernelName(program.name), expected_attach_type: options.expected_attach_type,
-    attach_btf_id: options.attach_btf_id, attach_prog_fd: options.attach_prog_fd,
+    prog_type: program.type,
+    insn_cnt: insns.length,
+    insns: bytes,
+    license: cString(options.license),
+    kern_version: spec.kern_version,
+    prog_flags: program.prog_flags,
+    prog_name: kernelName(program.name),
+    expected_attach_type: options.expected_attach_type,
+    attach_btf_id: options.attach_btf_id,
+    attach_prog_fd: options.attach_prog_fd,
     ...(described ? { prog_btf_fd: options.btfFd, ...records(linked) } : {}),
   };
 }
@@ -156,29 +192,46 @@ function records(linked: LinkedProgram): BpfAttr<5> {
   const line = new Uint32Array(linked.lineInfo.length * 4);
   linked.lineInfo.forEach((info, i) => line.set([info.insn_off, info.file_name_off, info.line_off, info.line_col], i * 4));
   return {
-    func_info: func, func_info_rec_size: 8, func_info_cnt: linked.funcInfo.length,
+    func_info: func,
+    func_info_rec_size: 8,
+    func_info_cnt: linked.funcInfo.length,
     ...(line.length > 0 ? { line_info: line, line_info_rec_size: 16, line_info_cnt: linked.lineInfo.length } : {}),
   };
 }
 
 /** Whether the kernel gives a reason of its own, where the log has none. */
-const explains = (sys: Syscalls): boolean => (sys as { readonly lastError?: { readonly detail?: string } }).lastError?.detail !== undefined;
+const explains = (sys: Syscalls): boolean =>
+  (sys as { readonly lastError?: { readonly detail?: string } }).lastError?.detail !== undefined;
 
 /** A kernel that explains itself hands its findings over; of others the log's last line is one. */
 function diagnosticsOf(sys: Syscalls, spec: ObjectSpec, linked: LinkedProgram, log: string): VerifierDiagnostic[] {
-  const told = (sys as { readonly lastError?: { readonly diagnostics?: readonly VerifierDiagnostic[] } }).lastError?.diagnostics;
+  const told = (sys as { readonly lastError?: { readonly diagnostics?: readonly VerifierDiagnostic[] } }).lastError
+    ?.diagnostics;
   if (told && told.length > 0) return [...told];
   const last = [...log.matchAll(/^(\d+): \([0-9a-f]{2}\)/gm)].at(-1);
   const insn = last ? Number(last[1]) : undefined;
-  return [{ code: 'verifier', message: lastLine(log), insn, source: insn === undefined ? undefined : sourceOf(spec.btf, linked, insn) }];
+  return [
+    {
+      code: 'verifier',
+      message: lastLine(log),
+      insn,
+      source: insn === undefined ? undefined : sourceOf(spec.btf, linked, insn),
+    },
+  ];
 }
 
 /** The C line that an instruction was compiled from. */
 export function sourceOf(btf: Btf | undefined, linked: LinkedProgram, insn: number): SourceLine | undefined {
   const info = linked.lineInfo.findLast((record) => record.insn_off <= insn);
   if (!info || !btf) return undefined;
-  return { fileName: btf.string(info.file_name_off), lineNumber: lineOf(info), column: columnOf(info), text: btf.string(info.line_off).trimEnd() };
+  return {
+    fileName: btf.string(info.file_name_off),
+    lineNumber: lineOf(info),
+    column: columnOf(info),
+    text: btf.string(info.line_off).trimEnd(),
+  };
 }
 
 /** `sched_cls` for BPF_PROG_TYPE_SCHED_CLS. */
-export const programTypeName = (type: number): string => (BPF_PROG_TYPE_NAMES.get(type) ?? `unknown_${type}`).replace(/^BPF_PROG_TYPE_/, '').toLowerCase();
+export const programTypeName = (type: number): string =>
+  (BPF_PROG_TYPE_NAMES.get(type) ?? `unknown_${type}`).replace(/^BPF_PROG_TYPE_/, '').toLowerCase();

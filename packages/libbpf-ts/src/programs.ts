@@ -3,7 +3,15 @@
 import type { Btf } from '@libbpf-ts/btf';
 import { decode, IsaError, type BpfInsn } from '@libbpf-ts/isa';
 import {
-  STB_GLOBAL, STB_LOCAL, STT_FUNC, STT_NOTYPE, STT_OBJECT, STV_HIDDEN, STV_INTERNAL, type ElfSection, type ElfSymbol,
+  STB_GLOBAL,
+  STB_LOCAL,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  STV_HIDDEN,
+  STV_INTERNAL,
+  type ElfSection,
+  type ElfSymbol,
 } from '@libbpf-ts/elf';
 import { LoaderError } from './errors.ts';
 import { isIproute2 } from './legacy-maps.ts';
@@ -34,7 +42,9 @@ export function collectPrograms(parts: Parts): ProgramSpec[] {
 
 /** Symbols that begin a function. Fuzzed and old files have them as NOTYPE or OBJECT, global or, at worst, local. */
 function functionsOf(parts: Parts, section: ElfSection): Found[] {
-  const here = parts.elf.symbols.filter((symbol) => symbol.section === section.index && symbol.name && symbol.value < section.size);
+  const here = parts.elf.symbols.filter(
+    (symbol) => symbol.section === section.index && symbol.name && symbol.value < section.size,
+  );
   const isLabel = (symbol: ElfSymbol): boolean => /^\.?LBB\d|^\.L/.test(symbol.name!);
   const choices = [
     here.filter((symbol) => symbol.type === STT_FUNC),
@@ -46,19 +56,36 @@ function functionsOf(parts: Parts, section: ElfSection): Found[] {
     parts.notes.push(`section ${section.name} has code but no symbol that names a function`);
     return [];
   }
-  return symbols.map((symbol, i) => ({ section, symbol, size: symbol.type === STT_FUNC && symbol.size > 0 ? symbol.size : nextStart(symbols, i, section.size) - symbol.value }));
+  return symbols.map((symbol, i) => ({
+    section,
+    symbol,
+    size: symbol.type === STT_FUNC && symbol.size > 0 ? symbol.size : nextStart(symbols, i, section.size) - symbol.value,
+  }));
 }
 
 /** Where the next function begins: functions without a size reach to there. */
-const nextStart = (symbols: readonly ElfSymbol[], i: number, end: number): number => symbols.slice(i + 1).find((next) => next.value > symbols[i]!.value)?.value ?? end;
+const nextStart = (symbols: readonly ElfSymbol[], i: number, end: number): number =>
+  symbols.slice(i + 1).find((next) => next.value > symbols[i]!.value)?.value ?? end;
 
 function toProgram({ section, symbol, size }: Found, context: Context): ProgramSpec {
   const name = symbol.name!;
   const [insns, fault] = instructions(section, symbol, size);
-  const kind = sectionKind(section.name) ?? guessSectionKind({ section: section.name, program: name, allNames: context.allNames, iproute2: context.iproute2 });
+  const kind =
+    sectionKind(section.name) ??
+    guessSectionKind({ section: section.name, program: name, allNames: context.allNames, iproute2: context.iproute2 });
   return {
-    ...kind, name, section: section.name, sectionIndex: section.index, sectionInsn: symbol.value >> 3, insns, relocations: [], subprogram: false,
-    exceptionCallback: context.callbacks.get(name), autoload: !section.name.startsWith('?'), hidden: symbol.binding === STB_LOCAL || symbol.visibility === STV_HIDDEN || symbol.visibility === STV_INTERNAL, fault,
+    ...kind,
+    name,
+    section: section.name,
+    sectionIndex: section.index,
+    sectionInsn: symbol.value >> 3,
+    insns,
+    relocations: [],
+    subprogram: false,
+    exceptionCallback: context.callbacks.get(name),
+    autoload: !section.name.startsWith('?'),
+    hidden: symbol.binding === STB_LOCAL || symbol.visibility === STV_HIDDEN || symbol.visibility === STV_INTERNAL,
+    fault,
   };
 }
 
@@ -75,9 +102,14 @@ function exceptionCallbacks(btf: Btf | undefined): Map<string, string> {
 function instructions(section: ElfSection, symbol: ElfSymbol, size: number): [BpfInsn[], Fault | undefined] {
   const place = { program: symbol.name, section: section.name, offset: section.offset + symbol.value };
   if (symbol.value + size > section.data.length) {
-    throw new LoaderError('LOADER_BAD_PROGRAM', `the function of ${size} bytes ends beyond its section of ${section.data.length}`, place);
+    throw new LoaderError(
+      'LOADER_BAD_PROGRAM',
+      `the function of ${size} bytes ends beyond its section of ${section.data.length}`,
+      place,
+    );
   }
-  if (size % 8 !== 0 || symbol.value % 8 !== 0) throw new LoaderError('LOADER_BAD_PROGRAM', 'the function is no whole number of 8-byte instructions', place);
+  if (size % 8 !== 0 || symbol.value % 8 !== 0)
+    throw new LoaderError('LOADER_BAD_PROGRAM', 'the function is no whole number of 8-byte instructions', place);
   try {
     return [decode(section.data.subarray(symbol.value, symbol.value + size)), undefined];
   } catch (error) {

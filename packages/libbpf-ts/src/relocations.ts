@@ -1,7 +1,13 @@
 /** Relocations of the code: what each instruction refers to, and which functions are called by others. */
 
 import {
-  SHN_LORESERVE, SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_SECTION, type ElfRelocation, type ElfSymbol,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  STB_GLOBAL,
+  STB_WEAK,
+  STT_SECTION,
+  type ElfRelocation,
+  type ElfSymbol,
 } from '@libbpf-ts/elf';
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, type BpfInsn } from '@libbpf-ts/isa';
 import { isCode, type Parts } from './parse.ts';
@@ -15,7 +21,9 @@ const LD_IMM64 = 0x18;
 export function attachRelocations(parts: Parts, functions: readonly ProgramSpec[], maps: readonly MapSpec[]): ProgramSpec[] {
   const entries = new ByPlace<ElfRelocation>();
   const code = new Set(functions.map((program) => program.sectionIndex));
-  parts.elf.relocations.filter((table) => code.has(table.target)).forEach((table) => table.entries.forEach((entry) => entries.add(table.target, entry.offset, entry)));
+  parts.elf.relocations
+    .filter((table) => code.has(table.target))
+    .forEach((table) => table.entries.forEach((entry) => entries.add(table.target, entry.offset, entry)));
   entries.sort();
   const related = functions.map((program) => relate(parts, program, maps, entries));
   return related.map((program) => ({ ...program, subprogram: isSubprogram(program, related) }));
@@ -31,8 +39,16 @@ function isSubprogram(program: ProgramSpec, all: readonly ProgramSpec[]): boolea
 }
 
 const isCalled = (program: ProgramSpec, all: readonly ProgramSpec[]): boolean =>
-  all.some((other) => other !== program && other.relocations.some(({ target }) =>
-    (target.kind === 'call' || target.kind === 'function') && target.section === program.sectionIndex && target.index === program.sectionInsn));
+  all.some(
+    (other) =>
+      other !== program &&
+      other.relocations.some(
+        ({ target }) =>
+          (target.kind === 'call' || target.kind === 'function') &&
+          target.section === program.sectionIndex &&
+          target.index === program.sectionInsn,
+      ),
+  );
 
 function relate(parts: Parts, program: ProgramSpec, maps: readonly MapSpec[], entries: ByPlace<ElfRelocation>): ProgramSpec {
   const start = program.sectionInsn * 8;
@@ -44,31 +60,46 @@ function relate(parts: Parts, program: ProgramSpec, maps: readonly MapSpec[], en
     if ('code' in result) fault ??= { ...result, insn };
     else relocations.push({ insn, target: result });
   }
-  return { ...program, relocations: [...relocations, ...localCalls(program, relocations)].sort((a, b) => a.insn - b.insn), fault };
+  return {
+    ...program,
+    relocations: [...relocations, ...localCalls(program, relocations)].sort((a, b) => a.insn - b.insn),
+    fault,
+  };
 }
 
 const bad = (message: string): Fault => ({ code: 'LOADER_BAD_RELOCATION', message });
 
 /** Mirrors `bpf_program__record_reloc`. */
-function targetOf(parts: Parts, program: ProgramSpec, index: number, entry: ElfRelocation, maps: readonly MapSpec[]): RelocationTarget | Fault {
+function targetOf(
+  parts: Parts,
+  program: ProgramSpec,
+  index: number,
+  entry: ElfRelocation,
+  maps: readonly MapSpec[],
+): RelocationTarget | Fault {
   if (entry.offset % 8 !== 0) return bad(`a relocation at byte ${entry.offset} is not at the start of an instruction`);
   const symbol = parts.elf.symbols[entry.symbol];
-  if (!symbol || symbol.name === undefined) return bad(`a relocation names symbol ${entry.symbol}, which ${symbol ? 'has no readable name' : 'does not exist'}`);
+  if (!symbol || symbol.name === undefined)
+    return bad(`a relocation names symbol ${entry.symbol}, which ${symbol ? 'has no readable name' : 'does not exist'}`);
   const insn = program.insns[index]!;
-  if (insn.code !== CALL && insn.code !== LD_IMM64) return bad(`symbol '${symbol.name}' relocates an instruction with opcode 0x${insn.code.toString(16)}`);
+  if (insn.code !== CALL && insn.code !== LD_IMM64)
+    return bad(`symbol '${symbol.name}' relocates an instruction with opcode 0x${insn.code.toString(16)}`);
   if (insn.code === LD_IMM64 && index + 1 >= program.insns.length) return bad('the last instruction is half a 64-bit constant');
   if (symbol.section === SHN_UNDEF) return undefinedSymbol(symbol);
-  if (symbol.section >= SHN_LORESERVE || !parts.elf.sections[symbol.section]) return bad(`symbol '${symbol.name}' lies in no section (${symbol.section})`);
+  if (symbol.section >= SHN_LORESERVE || !parts.elf.sections[symbol.section])
+    return bad(`symbol '${symbol.name}' lies in no section (${symbol.section})`);
   return insn.code === CALL ? callTarget(parts, symbol, insn, entry) : dataTarget(parts, symbol, insn, entry, maps);
 }
 
 function undefinedSymbol(symbol: ElfSymbol): RelocationTarget | Fault {
-  if (symbol.binding !== STB_GLOBAL && symbol.binding !== STB_WEAK) return bad(`symbol '${symbol.name}' is undefined and local`);
+  if (symbol.binding !== STB_GLOBAL && symbol.binding !== STB_WEAK)
+    return bad(`symbol '${symbol.name}' is undefined and local`);
   return { kind: 'extern', name: symbol.name! };
 }
 
 function callTarget(parts: Parts, symbol: ElfSymbol, insn: BpfInsn, entry: ElfRelocation): RelocationTarget | Fault {
-  if (insn.src_reg !== BPF_PSEUDO_CALL) return bad(`a call of '${symbol.name}' is no call of a function (src_reg ${insn.src_reg})`);
+  if (insn.src_reg !== BPF_PSEUDO_CALL)
+    return bad(`a call of '${symbol.name}' is no call of a function (src_reg ${insn.src_reg})`);
   if (!isCode(parts.elf.sections[symbol.section]!)) return bad(`a call of '${symbol.name}', which is no code`);
   if (symbol.value % 8 !== 0) return bad(`function '${symbol.name}' begins at byte ${symbol.value}, inside an instruction`);
   // REL: the constant holds the distance in instructions less one. RELA: the addend holds it in bytes.
@@ -76,7 +107,13 @@ function callTarget(parts: Parts, symbol: ElfSymbol, insn: BpfInsn, entry: ElfRe
   return { kind: 'call', section: symbol.section, index: symbol.value / 8 + distance };
 }
 
-function dataTarget(parts: Parts, symbol: ElfSymbol, insn: BpfInsn, entry: ElfRelocation, maps: readonly MapSpec[]): RelocationTarget | Fault {
+function dataTarget(
+  parts: Parts,
+  symbol: ElfSymbol,
+  insn: BpfInsn,
+  entry: ElfRelocation,
+  maps: readonly MapSpec[],
+): RelocationTarget | Fault {
   const addend = entry.addend === undefined ? insn.imm : Number(entry.addend);
   const section = parts.elf.sections[symbol.section]!;
   if (isCode(section)) {
@@ -101,7 +138,14 @@ function localCalls(program: ProgramSpec, relocations: readonly ProgramRelocatio
     if (insn.code !== CALL && insn.code !== LD_IMM64) return;
     const isCall = insn.code === CALL && insn.src_reg === BPF_PSEUDO_CALL;
     if (done.has(index) || !(isCall || (insn.code === LD_IMM64 && insn.src_reg === BPF_PSEUDO_FUNC))) return;
-    found.push({ insn: index, target: { kind: isCall ? 'call' : 'function', section: program.sectionIndex, index: program.sectionInsn + index + insn.imm + 1 } });
+    found.push({
+      insn: index,
+      target: {
+        kind: isCall ? 'call' : 'function',
+        section: program.sectionIndex,
+        index: program.sectionInsn + index + insn.imm + 1,
+      },
+    });
   });
   return found;
 }

@@ -1,7 +1,13 @@
 /** The last relocations of a linked program: map file descriptors, addresses of variables, symbols of the kernel. */
 
 import { essentialName, typesAreCompatible, type Btf } from '@libbpf-ts/btf';
-import { BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, type BpfInsn } from '@libbpf-ts/isa';
+import {
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_KFUNC_CALL,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  type BpfInsn,
+} from '@libbpf-ts/isa';
 import { LoaderError } from './errors.ts';
 import type { LinkedProgram } from './link.ts';
 import type { ExternSpec, ObjectSpec } from './spec.ts';
@@ -23,10 +29,17 @@ export function resolveProgram(spec: ObjectSpec, linked: LinkedProgram, resolver
   for (const { insn, target, from } of linked.relocations) {
     if (linked.poisoned.has(insn)) continue;
     switch (target.kind) {
-      case 'map': setWide(insns, insn, BPF_PSEUDO_MAP_FD, resolvers.mapFd(target.map), 0); break;
-      case 'data': setWide(insns, insn, BPF_PSEUDO_MAP_VALUE, resolvers.mapFd(target.map), target.offset); break;
-      case 'extern': resolveExtern(spec, insns, insn, target.name, from, resolvers); break;
-      default: break;
+      case 'map':
+        setWide(insns, insn, BPF_PSEUDO_MAP_FD, resolvers.mapFd(target.map), 0);
+        break;
+      case 'data':
+        setWide(insns, insn, BPF_PSEUDO_MAP_VALUE, resolvers.mapFd(target.map), target.offset);
+        break;
+      case 'extern':
+        resolveExtern(spec, insns, insn, target.name, from, resolvers);
+        break;
+      default:
+        break;
     }
   }
   return insns;
@@ -37,7 +50,14 @@ function setWide(insns: BpfInsn[], index: number, src_reg: number, low: number, 
   insns[index + 1] = { ...insns[index + 1]!, imm: high | 0 };
 }
 
-function resolveExtern(spec: ObjectSpec, insns: BpfInsn[], index: number, name: string, program: string, resolvers: Resolvers): void {
+function resolveExtern(
+  spec: ObjectSpec,
+  insns: BpfInsn[],
+  index: number,
+  name: string,
+  program: string,
+  resolvers: Resolvers,
+): void {
   const number = spec.externs.findIndex((item) => item.name === name);
   const item: ExternSpec = spec.externs[number] ?? { name, weak: false, kind: 'unknown', btf_id: 0, offset: 0, size: 0 };
   if (insns[index]!.code === 0x85) return resolveCall(spec, insns, index, item, number, resolvers);
@@ -46,30 +66,60 @@ function resolveExtern(spec: ObjectSpec, insns: BpfInsn[], index: number, name: 
       const map = spec.maps.find(({ origin }) => origin === 'kconfig')!;
       return setWide(insns, index, BPF_PSEUDO_MAP_VALUE, resolvers.mapFd(map.name), item.offset);
     }
-    case 'ksym': case 'kfunc': return resolveSymbol(spec, insns, index, item, program, resolvers);
+    case 'ksym':
+    case 'kfunc':
+      return resolveSymbol(spec, insns, index, item, program, resolvers);
     case 'unknown':
-      throw new LoaderError('LOADER_UNRESOLVED', `extern ${name} is declared in neither .kconfig nor .ksyms`, { program, insn: index }, { errno: 'ENOENT' });
+      throw new LoaderError(
+        'LOADER_UNRESOLVED',
+        `extern ${name} is declared in neither .kconfig nor .ksyms`,
+        { program, insn: index },
+        { errno: 'ENOENT' },
+      );
   }
 }
 
 /** A kernel function by its BTF; where there is none the call is poisoned, so that code which never reaches it still loads. */
-function resolveCall(spec: ObjectSpec, insns: BpfInsn[], index: number, item: ExternSpec, number: number, resolvers: Resolvers): void {
+function resolveCall(
+  spec: ObjectSpec,
+  insns: BpfInsn[],
+  index: number,
+  item: ExternSpec,
+  number: number,
+  resolvers: Resolvers,
+): void {
   const kernel = item.kind === 'kfunc' ? resolvers.kernelBtf() : undefined;
   const local = item.btf_id ? spec.btf?.type(item.btf_id) : undefined;
-  const found = kernel?.idsByName(essentialName(item.name), 'FUNC').map((id) => kernel.type(id))
-    .find((type) => type.kind === 'FUNC' && local?.kind === 'FUNC' && typesAreCompatible(spec.btf!, local.type, kernel, type.type));
+  const found = kernel
+    ?.idsByName(essentialName(item.name), 'FUNC')
+    .map((id) => kernel.type(id))
+    .find(
+      (type) => type.kind === 'FUNC' && local?.kind === 'FUNC' && typesAreCompatible(spec.btf!, local.type, kernel, type.type),
+    );
   insns[index] = found
     ? { ...insns[index]!, src_reg: BPF_PSEUDO_KFUNC_CALL, off: 0, imm: found.id }
     : { code: 0x85, dst_reg: 0, src_reg: 0, off: 0, imm: EXTERN_POISON_BASE + Math.max(number, 0) };
 }
 
-function resolveSymbol(spec: ObjectSpec, insns: BpfInsn[], index: number, item: ExternSpec, program: string, resolvers: Resolvers): void {
+function resolveSymbol(
+  spec: ObjectSpec,
+  insns: BpfInsn[],
+  index: number,
+  item: ExternSpec,
+  program: string,
+  resolvers: Resolvers,
+): void {
   const kernel = resolvers.kernelBtf();
   const id = kernel?.idsByName(essentialName(item.name), item.kind === 'kfunc' ? 'FUNC' : 'VAR')[0];
   if (id !== undefined) return setWide(insns, index, BPF_PSEUDO_BTF_ID, id, 0);
   const address = resolvers.symbolAddress(item.name) ?? (item.weak ? 0n : undefined);
   if (address === undefined) {
-    throw new LoaderError('LOADER_UNRESOLVED', `extern ${item.name} is not in the kernel's BTF`, { program, insn: index, symbol: item.name }, { errno: 'ESRCH' });
+    throw new LoaderError(
+      'LOADER_UNRESOLVED',
+      `extern ${item.name} is not in the kernel's BTF`,
+      { program, insn: index, symbol: item.name },
+      { errno: 'ESRCH' },
+    );
   }
   setWide(insns, index, 0, Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n)));
 }
@@ -78,7 +128,7 @@ function resolveSymbol(spec: ObjectSpec, insns: BpfInsn[], index: number, item: 
 export function explainPoison(spec: ObjectSpec, linked: LinkedProgram, log: string): string {
   const lines = log.split('\n').map((line) => {
     const match = /^\s*invalid func unknown#(\d+)$/.exec(line);
-    return match ? poisonText(spec, linked, Number(match[1]), log) ?? line : line;
+    return match ? (poisonText(spec, linked, Number(match[1]), log) ?? line) : line;
   });
   return lines.join('\n');
 }
@@ -90,7 +140,8 @@ function poisonText(spec: ObjectSpec, linked: LinkedProgram, helper: number, log
     return item && `${what} '${item.name}' is referenced but wasn't resolved`;
   }
   const at = [...log.matchAll(/^(\d+): \(85\) call unknown#(\d+)/gm)].findLast((match) => Number(match[2]) === helper);
-  const text = linked.poisoned.get(Number(at?.[1] ?? -1)) ?? (linked.poisoned.size === 1 ? [...linked.poisoned.values()][0] : undefined);
+  const text =
+    linked.poisoned.get(Number(at?.[1] ?? -1)) ?? (linked.poisoned.size === 1 ? [...linked.poisoned.values()][0] : undefined);
   return text && `failed to resolve CO-RE relocation ${text}`;
 }
 
@@ -98,4 +149,3 @@ function poisonText(spec: ObjectSpec, linked: LinkedProgram, helper: number, log
 export function findAttachType(kernel: Btf, prefix: string, name: string, kind: 'FUNC' | 'TYPEDEF'): number | undefined {
   return kernel.idsByName(`${prefix}${name}`, kind)[0];
 }
-

@@ -1,25 +1,96 @@
 /** Section names: which program type and attach type they stand for. */
 
 import {
-  BPF_CGROUP_DEVICE, BPF_CGROUP_GETSOCKOPT, BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET4_GETPEERNAME,
-  BPF_CGROUP_INET4_GETSOCKNAME, BPF_CGROUP_INET4_POST_BIND, BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET6_CONNECT,
-  BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_INET6_GETSOCKNAME, BPF_CGROUP_INET6_POST_BIND, BPF_CGROUP_INET_EGRESS,
-  BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_INET_SOCK_RELEASE, BPF_CGROUP_SETSOCKOPT, BPF_CGROUP_SOCK_OPS,
-  BPF_CGROUP_SYSCTL, BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_RECVMSG, BPF_CGROUP_UDP6_SENDMSG,
-  BPF_CGROUP_UNIX_CONNECT, BPF_CGROUP_UNIX_GETPEERNAME, BPF_CGROUP_UNIX_GETSOCKNAME, BPF_CGROUP_UNIX_RECVMSG,
-  BPF_CGROUP_UNIX_SENDMSG, BPF_FLOW_DISSECTOR, BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS, BPF_LIRC_MODE2, BPF_LSM_CGROUP, BPF_LSM_MAC,
-  BPF_MODIFY_RETURN, BPF_NETFILTER, BPF_NETKIT_PEER, BPF_NETKIT_PRIMARY, BPF_PROG_TYPE_CGROUP_DEVICE,
-  BPF_PROG_TYPE_CGROUP_SKB, BPF_PROG_TYPE_CGROUP_SOCK, BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-  BPF_PROG_TYPE_CGROUP_SYSCTL, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_FLOW_DISSECTOR, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_LIRC_MODE2,
-  BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_LWT_IN, BPF_PROG_TYPE_LWT_OUT, BPF_PROG_TYPE_LWT_SEG6LOCAL, BPF_PROG_TYPE_LWT_XMIT,
-  BPF_PROG_TYPE_NETFILTER, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
-  BPF_PROG_TYPE_SCHED_ACT, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SK_LOOKUP, BPF_PROG_TYPE_SK_MSG, BPF_PROG_TYPE_SK_REUSEPORT,
-  BPF_PROG_TYPE_SK_SKB, BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL,
-  BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_PROG_TYPE_XDP, BPF_SK_LOOKUP, BPF_SK_MSG_VERDICT,
-  BPF_SK_REUSEPORT_SELECT, BPF_SK_REUSEPORT_SELECT_OR_MIGRATE, BPF_SK_SKB_STREAM_PARSER, BPF_SK_SKB_STREAM_VERDICT,
-  BPF_SK_SKB_VERDICT, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER,
-  BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION, BPF_TRACE_RAW_TP, BPF_TRACE_UPROBE_MULTI, BPF_TRACE_UPROBE_SESSION, BPF_XDP,
-  BPF_XDP_CPUMAP, BPF_XDP_DEVMAP,
+  BPF_CGROUP_DEVICE,
+  BPF_CGROUP_GETSOCKOPT,
+  BPF_CGROUP_INET4_BIND,
+  BPF_CGROUP_INET4_CONNECT,
+  BPF_CGROUP_INET4_GETPEERNAME,
+  BPF_CGROUP_INET4_GETSOCKNAME,
+  BPF_CGROUP_INET4_POST_BIND,
+  BPF_CGROUP_INET6_BIND,
+  BPF_CGROUP_INET6_CONNECT,
+  BPF_CGROUP_INET6_GETPEERNAME,
+  BPF_CGROUP_INET6_GETSOCKNAME,
+  BPF_CGROUP_INET6_POST_BIND,
+  BPF_CGROUP_INET_EGRESS,
+  BPF_CGROUP_INET_INGRESS,
+  BPF_CGROUP_INET_SOCK_CREATE,
+  BPF_CGROUP_INET_SOCK_RELEASE,
+  BPF_CGROUP_SETSOCKOPT,
+  BPF_CGROUP_SOCK_OPS,
+  BPF_CGROUP_SYSCTL,
+  BPF_CGROUP_UDP4_RECVMSG,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP6_RECVMSG,
+  BPF_CGROUP_UDP6_SENDMSG,
+  BPF_CGROUP_UNIX_CONNECT,
+  BPF_CGROUP_UNIX_GETPEERNAME,
+  BPF_CGROUP_UNIX_GETSOCKNAME,
+  BPF_CGROUP_UNIX_RECVMSG,
+  BPF_CGROUP_UNIX_SENDMSG,
+  BPF_FLOW_DISSECTOR,
+  BPF_F_SLEEPABLE,
+  BPF_F_XDP_HAS_FRAGS,
+  BPF_LIRC_MODE2,
+  BPF_LSM_CGROUP,
+  BPF_LSM_MAC,
+  BPF_MODIFY_RETURN,
+  BPF_NETFILTER,
+  BPF_NETKIT_PEER,
+  BPF_NETKIT_PRIMARY,
+  BPF_PROG_TYPE_CGROUP_DEVICE,
+  BPF_PROG_TYPE_CGROUP_SKB,
+  BPF_PROG_TYPE_CGROUP_SOCK,
+  BPF_PROG_TYPE_CGROUP_SOCKOPT,
+  BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+  BPF_PROG_TYPE_CGROUP_SYSCTL,
+  BPF_PROG_TYPE_EXT,
+  BPF_PROG_TYPE_FLOW_DISSECTOR,
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_LIRC_MODE2,
+  BPF_PROG_TYPE_LSM,
+  BPF_PROG_TYPE_LWT_IN,
+  BPF_PROG_TYPE_LWT_OUT,
+  BPF_PROG_TYPE_LWT_SEG6LOCAL,
+  BPF_PROG_TYPE_LWT_XMIT,
+  BPF_PROG_TYPE_NETFILTER,
+  BPF_PROG_TYPE_PERF_EVENT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_SCHED_ACT,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_PROG_TYPE_SK_LOOKUP,
+  BPF_PROG_TYPE_SK_MSG,
+  BPF_PROG_TYPE_SK_REUSEPORT,
+  BPF_PROG_TYPE_SK_SKB,
+  BPF_PROG_TYPE_SOCKET_FILTER,
+  BPF_PROG_TYPE_SOCK_OPS,
+  BPF_PROG_TYPE_STRUCT_OPS,
+  BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_TRACING,
+  BPF_PROG_TYPE_XDP,
+  BPF_SK_LOOKUP,
+  BPF_SK_MSG_VERDICT,
+  BPF_SK_REUSEPORT_SELECT,
+  BPF_SK_REUSEPORT_SELECT_OR_MIGRATE,
+  BPF_SK_SKB_STREAM_PARSER,
+  BPF_SK_SKB_STREAM_VERDICT,
+  BPF_SK_SKB_VERDICT,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  BPF_TRACE_FENTRY,
+  BPF_TRACE_FEXIT,
+  BPF_TRACE_ITER,
+  BPF_TRACE_KPROBE_MULTI,
+  BPF_TRACE_KPROBE_SESSION,
+  BPF_TRACE_RAW_TP,
+  BPF_TRACE_UPROBE_MULTI,
+  BPF_TRACE_UPROBE_SESSION,
+  BPF_XDP,
+  BPF_XDP_CPUMAP,
+  BPF_XDP_DEVMAP,
 } from '@libbpf-ts/uapi';
 import type { SectionKind } from './spec.ts';
 
@@ -31,7 +102,13 @@ interface Row {
   readonly attachBtf?: SectionKind['attachBtf'];
 }
 
-const row = (name: string, type: number, attach = 0, flags = 0, attachBtf?: SectionKind['attachBtf']): Row => ({ name, type, attach, flags, attachBtf });
+const row = (name: string, type: number, attach = 0, flags = 0, attachBtf?: SectionKind['attachBtf']): Row => ({
+  name,
+  type,
+  attach,
+  flags,
+  attachBtf,
+});
 const func = (prefix = ''): SectionKind['attachBtf'] => ({ prefix, kind: 'FUNC' });
 const SLEEPABLE = BPF_F_SLEEPABLE;
 
@@ -40,7 +117,9 @@ const LIBBPF_SECTIONS: readonly Row[] = [
   row('socket', BPF_PROG_TYPE_SOCKET_FILTER),
   row('sk_reuseport/migrate', BPF_PROG_TYPE_SK_REUSEPORT, BPF_SK_REUSEPORT_SELECT_OR_MIGRATE),
   row('sk_reuseport', BPF_PROG_TYPE_SK_REUSEPORT, BPF_SK_REUSEPORT_SELECT),
-  ...['kprobe', 'uprobe', 'kretprobe', 'uretprobe', 'ksyscall', 'kretsyscall', 'usdt'].map((name) => row(name, BPF_PROG_TYPE_KPROBE)),
+  ...['kprobe', 'uprobe', 'kretprobe', 'uretprobe', 'ksyscall', 'kretsyscall', 'usdt'].map((name) =>
+    row(name, BPF_PROG_TYPE_KPROBE),
+  ),
   ...['uprobe.s', 'uretprobe.s', 'usdt.s'].map((name) => row(name, BPF_PROG_TYPE_KPROBE, 0, SLEEPABLE)),
   ...['kprobe.multi', 'kretprobe.multi'].map((name) => row(name, BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI)),
   row('kprobe.session', BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_SESSION),
@@ -101,15 +180,27 @@ const LIBBPF_SECTIONS: readonly Row[] = [
   row('cgroup/sock', BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE),
   row('cgroup/post_bind4', BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET4_POST_BIND),
   row('cgroup/post_bind6', BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET6_POST_BIND),
-  ...([
-    ['bind4', BPF_CGROUP_INET4_BIND], ['bind6', BPF_CGROUP_INET6_BIND], ['connect4', BPF_CGROUP_INET4_CONNECT],
-    ['connect6', BPF_CGROUP_INET6_CONNECT], ['connect_unix', BPF_CGROUP_UNIX_CONNECT], ['sendmsg4', BPF_CGROUP_UDP4_SENDMSG],
-    ['sendmsg6', BPF_CGROUP_UDP6_SENDMSG], ['sendmsg_unix', BPF_CGROUP_UNIX_SENDMSG], ['recvmsg4', BPF_CGROUP_UDP4_RECVMSG],
-    ['recvmsg6', BPF_CGROUP_UDP6_RECVMSG], ['recvmsg_unix', BPF_CGROUP_UNIX_RECVMSG],
-    ['getpeername4', BPF_CGROUP_INET4_GETPEERNAME], ['getpeername6', BPF_CGROUP_INET6_GETPEERNAME],
-    ['getpeername_unix', BPF_CGROUP_UNIX_GETPEERNAME], ['getsockname4', BPF_CGROUP_INET4_GETSOCKNAME],
-    ['getsockname6', BPF_CGROUP_INET6_GETSOCKNAME], ['getsockname_unix', BPF_CGROUP_UNIX_GETSOCKNAME],
-  ] as const).map(([name, attach]) => row(`cgroup/${name}`, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, attach)),
+  ...(
+    [
+      ['bind4', BPF_CGROUP_INET4_BIND],
+      ['bind6', BPF_CGROUP_INET6_BIND],
+      ['connect4', BPF_CGROUP_INET4_CONNECT],
+      ['connect6', BPF_CGROUP_INET6_CONNECT],
+      ['connect_unix', BPF_CGROUP_UNIX_CONNECT],
+      ['sendmsg4', BPF_CGROUP_UDP4_SENDMSG],
+      ['sendmsg6', BPF_CGROUP_UDP6_SENDMSG],
+      ['sendmsg_unix', BPF_CGROUP_UNIX_SENDMSG],
+      ['recvmsg4', BPF_CGROUP_UDP4_RECVMSG],
+      ['recvmsg6', BPF_CGROUP_UDP6_RECVMSG],
+      ['recvmsg_unix', BPF_CGROUP_UNIX_RECVMSG],
+      ['getpeername4', BPF_CGROUP_INET4_GETPEERNAME],
+      ['getpeername6', BPF_CGROUP_INET6_GETPEERNAME],
+      ['getpeername_unix', BPF_CGROUP_UNIX_GETPEERNAME],
+      ['getsockname4', BPF_CGROUP_INET4_GETSOCKNAME],
+      ['getsockname6', BPF_CGROUP_INET6_GETSOCKNAME],
+      ['getsockname_unix', BPF_CGROUP_UNIX_GETSOCKNAME],
+    ] as const
+  ).map(([name, attach]) => row(`cgroup/${name}`, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, attach)),
   row('cgroup/sysctl', BPF_PROG_TYPE_CGROUP_SYSCTL, BPF_CGROUP_SYSCTL),
   row('cgroup/getsockopt', BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT),
   row('cgroup/setsockopt', BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT),
@@ -131,8 +222,13 @@ const LEGACY_SECTIONS: readonly Row[] = [
 ];
 
 const kindOf = (found: Row, section: string, source: SectionKind['source']): SectionKind => ({
-  type: found.type, expected_attach_type: found.attach, prog_flags: found.flags, attachBtf: found.attachBtf, source,
-  target: section.length > found.name.length && section[found.name.length] === '/' ? section.slice(found.name.length + 1) : undefined,
+  type: found.type,
+  expected_attach_type: found.attach,
+  prog_flags: found.flags,
+  attachBtf: found.attachBtf,
+  source,
+  target:
+    section.length > found.name.length && section[found.name.length] === '/' ? section.slice(found.name.length + 1) : undefined,
 });
 
 /** The program type of a section by libbpf's table; `undefined` where libbpf leaves the program without a type. */
@@ -153,7 +249,8 @@ export interface GuessContext {
 }
 
 const words = (name: string): string[] => name.toLowerCase().split(/[^a-z]+|(?<=[a-z])(?=\d)/);
-const speaksOf = (names: readonly string[], wanted: readonly string[]): boolean => names.some((name) => words(name).some((word) => wanted.includes(word)));
+const speaksOf = (names: readonly string[], wanted: readonly string[]): boolean =>
+  names.some((name) => words(name).some((word) => wanted.includes(word)));
 const XDP = row('xdp', BPF_PROG_TYPE_XDP, BPF_XDP);
 const TC = row('tc', BPF_PROG_TYPE_SCHED_CLS);
 
@@ -166,7 +263,8 @@ export function guessSectionKind(context: GuessContext): SectionKind {
   const { section, program, allNames } = context;
   const own = [section, program];
   const guess = (found: Row): SectionKind => kindOf(found, section, 'guess');
-  if (section.startsWith('cgroup/sock')) return guess(row('cgroup/sock', BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE));
+  if (section.startsWith('cgroup/sock'))
+    return guess(row('cgroup/sock', BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE));
   if (speaksOf([section], ['tc', 'classifier'])) return guess(TC);
   if (speaksOf([section], ['xdp'])) return guess(XDP);
   const legacy = LEGACY_SECTIONS.find((candidate) => section === candidate.name);

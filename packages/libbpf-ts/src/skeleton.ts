@@ -1,6 +1,14 @@
 /** Writes a TypeScript module for one object: its programs, maps and variables with their types, and the object itself. */
 
-import { BTF_INT_BOOL, skipModifiers, skipQualifiers, type Btf, type BtfEnum, type BtfMember, type BtfStruct } from '@libbpf-ts/btf';
+import {
+  BTF_INT_BOOL,
+  skipModifiers,
+  skipQualifiers,
+  type Btf,
+  type BtfEnum,
+  type BtfMember,
+  type BtfStruct,
+} from '@libbpf-ts/btf';
 import { PERCPU_MAP_TYPES } from './map.ts';
 import type { MapSpec, ObjectSpec } from './spec.ts';
 
@@ -24,7 +32,8 @@ const FACADE = "'libbpf-ts'";
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 const quoted = (text: string): string => `'${JSON.stringify(text).slice(1, -1).replaceAll("'", "\\'")}'`;
 const property = (name: string): string => (IDENTIFIER.test(name) ? name : quoted(name));
-const pascal = (name: string): string => name.replace(/(^|[^A-Za-z0-9]+)([A-Za-z0-9])/g, (_, _separator, letter: string) => letter.toUpperCase());
+const pascal = (name: string): string =>
+  name.replace(/(^|[^A-Za-z0-9]+)([A-Za-z0-9])/g, (_, _separator, letter: string) => letter.toUpperCase());
 
 class Skeleton {
   readonly #spec: ObjectSpec;
@@ -41,11 +50,26 @@ class Skeleton {
   text(): string {
     const name = pascal(this.#options.name);
     const maps = this.#spec.maps.filter((map) => map.data === undefined);
-    const sections = this.#spec.maps.filter((map) => map.data !== undefined && map.origin !== 'kconfig' && map.btf_value_type_id !== 0);
+    const sections = this.#spec.maps.filter(
+      (map) => map.data !== undefined && map.origin !== 'kconfig' && map.btf_value_type_id !== 0,
+    );
     const parts = [
-      this.#object(`${name}Programs`, 'Programs of the object.', this.#spec.programs.map(({ name: program, autoload }) => [program, autoload ? 'Program' : 'Program | undefined'])),
-      this.#object(`${name}Maps`, 'Maps of the object, with the types of their keys and values.', maps.map((map) => [map.name, this.#mapType(map)])),
-      this.#object(`${name}Globals`, 'Variables of the object by section.', sections.map((map) => [map.section, `Partial<${this.#tsType(map.btf_value_type_id)}>`]), '?'),
+      this.#object(
+        `${name}Programs`,
+        'Programs of the object.',
+        this.#spec.programs.map(({ name: program, autoload }) => [program, autoload ? 'Program' : 'Program | undefined']),
+      ),
+      this.#object(
+        `${name}Maps`,
+        'Maps of the object, with the types of their keys and values.',
+        maps.map((map) => [map.name, this.#mapType(map)]),
+      ),
+      this.#object(
+        `${name}Globals`,
+        'Variables of the object by section.',
+        sections.map((map) => [map.section, `Partial<${this.#tsType(map.btf_value_type_id)}>`]),
+        '?',
+      ),
     ];
     const body = [...this.#declarations, ...parts, this.#skeleton(name), this.#loader(name)];
     return `${this.#head()}\n\n${body.join('\n\n')}\n`;
@@ -106,14 +130,24 @@ export function load(kernel: Syscalls, ${parameter}options: LoadOptions & { read
     const btf = this.#spec.btf!;
     const type = skipModifiers(btf, id);
     switch (type.kind) {
-      case 'INT': return type.encoding & BTF_INT_BOOL ? 'boolean' : type.bits <= 32 ? 'number' : 'bigint';
-      case 'ENUM': case 'ENUM64': return this.#alias(type.id, type.name, () => enumText(type));
-      case 'PTR': return 'bigint';
-      case 'FLOAT': return 'number';
-      case 'ARRAY': return this.#arrayText(btf, type.type);
-      case 'STRUCT': case 'UNION': return this.#alias(type.id, type.name, () => this.#structText(type));
-      case 'DATASEC': return this.#sectionText(type.id);
-      default: return 'Uint8Array';
+      case 'INT':
+        return type.encoding & BTF_INT_BOOL ? 'boolean' : type.bits <= 32 ? 'number' : 'bigint';
+      case 'ENUM':
+      case 'ENUM64':
+        return this.#alias(type.id, type.name, () => enumText(type));
+      case 'PTR':
+        return 'bigint';
+      case 'FLOAT':
+        return 'number';
+      case 'ARRAY':
+        return this.#arrayText(btf, type.type);
+      case 'STRUCT':
+      case 'UNION':
+        return this.#alias(type.id, type.name, () => this.#structText(type));
+      case 'DATASEC':
+        return this.#sectionText(type.id);
+      default:
+        return 'Uint8Array';
     }
   }
 
@@ -150,7 +184,10 @@ export function load(kernel: Syscalls, ${parameter}options: LoadOptions & { read
 
   #memberText(member: BtfMember, mark: string): string[] {
     const inner = skipModifiers(this.#spec.btf!, member.type);
-    if (member.name === '') return inner.kind === 'STRUCT' || inner.kind === 'UNION' ? this.#members(inner).map((line) => (mark ? line.replace(/^(readonly [^?:]+)\??:/, '$1?:') : line)) : [];
+    if (member.name === '')
+      return inner.kind === 'STRUCT' || inner.kind === 'UNION'
+        ? this.#members(inner).map((line) => (mark ? line.replace(/^(readonly [^?:]+)\??:/, '$1?:') : line))
+        : [];
     return [`readonly ${property(member.name)}${mark}: ${this.#bitfieldText(member)};`];
   }
 
@@ -172,7 +209,8 @@ export function load(kernel: Syscalls, ${parameter}options: LoadOptions & { read
   }
 }
 
-const readonlyArray = (element: string): string => (/^\w+$/.test(element) ? `readonly ${element}[]` : `readonly (${element})[]`);
+const readonlyArray = (element: string): string =>
+  /^\w+$/.test(element) ? `readonly ${element}[]` : `readonly (${element})[]`;
 
 function enumText(type: BtfEnum): string {
   return [...type.values.map(({ name }) => quoted(name)), type.size > 4 ? 'bigint' : 'number'].join(' | ');

@@ -2,7 +2,14 @@
 
 import { essentialName, sizeOf, skipModifiers, type Btf, type BtfStruct } from '@libbpf-ts/btf';
 import {
-  BPF_ANY, BPF_F_LINK, BPF_LINK_CREATE, BPF_MAP_CREATE, BPF_MAP_DELETE_ELEM, BPF_MAP_TYPE_STRUCT_OPS, BPF_MAP_UPDATE_ELEM, BPF_STRUCT_OPS,
+  BPF_ANY,
+  BPF_F_LINK,
+  BPF_LINK_CREATE,
+  BPF_MAP_CREATE,
+  BPF_MAP_DELETE_ELEM,
+  BPF_MAP_TYPE_STRUCT_OPS,
+  BPF_MAP_UPDATE_ELEM,
+  BPF_STRUCT_OPS,
   type Syscalls,
 } from '@libbpf-ts/uapi';
 import { Link } from './bpf-link.ts';
@@ -30,7 +37,12 @@ export class StructOps extends Handle {
 
   /** Gives the table to the kernel. One of `.struct_ops` is in service from now on; one of `.struct_ops.link` is ready for {@link attach}. */
   register(): this {
-    call(this.sys, BPF_MAP_UPDATE_ELEM, { map_fd: this.fd, key: new Uint8Array(4), value: this.value, flags: BigInt(BPF_ANY) }, `cannot register ${this.name}`);
+    call(
+      this.sys,
+      BPF_MAP_UPDATE_ELEM,
+      { map_fd: this.fd, key: new Uint8Array(4), value: this.value, flags: BigInt(BPF_ANY) },
+      `cannot register ${this.name}`,
+    );
     return this;
   }
 
@@ -41,9 +53,18 @@ export class StructOps extends Handle {
 
   /** Puts a table of `.struct_ops.link` into service for as long as the link lives. */
   attach(): Link {
-    if (!this.spec.link) throw new LoaderError('LOADER_UNSUPPORTED', `${this.name} is in .struct_ops, not in .struct_ops.link`, { map: this.name }, { hint: 'use register()' });
+    if (!this.spec.link)
+      throw new LoaderError(
+        'LOADER_UNSUPPORTED',
+        `${this.name} is in .struct_ops, not in .struct_ops.link`,
+        { map: this.name },
+        { hint: 'use register()' },
+      );
     this.register();
-    return new Link(this.sys, call(this.sys, BPF_LINK_CREATE, { map_fd: this.fd, attach_type: BPF_STRUCT_OPS }, `cannot attach ${this.name}`));
+    return new Link(
+      this.sys,
+      call(this.sys, BPF_LINK_CREATE, { map_fd: this.fd, attach_type: BPF_STRUCT_OPS }, `cannot attach ${this.name}`),
+    );
   }
 }
 
@@ -55,7 +76,13 @@ export interface StructOpsOptions {
 }
 
 /** Creates the map of a table. Mirrors libbpf's `bpf_map__init_kern_struct_ops`. */
-export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, kernel: Btf, options: StructOpsOptions): StructOps {
+export function createStructOps(
+  sys: Syscalls,
+  spec: StructOpsSpec,
+  local: Btf,
+  kernel: Btf,
+  options: StructOpsOptions,
+): StructOps {
   const layout = kernelLayout(spec, kernel);
   const value = new Uint8Array(layout.size);
   const view = new DataView(value.buffer);
@@ -67,7 +94,8 @@ export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, 
     const size = sizeOf(local, member.type);
     const bytes = spec.data.subarray(member.bit_offset / 8, member.bit_offset / 8 + size);
     if (!target) {
-      if (slot || bytes.some((byte) => byte !== 0)) throw missing(spec, `struct ${spec.type} of the kernel has no member ${member.name}`);
+      if (slot || bytes.some((byte) => byte !== 0))
+        throw missing(spec, `struct ${spec.type} of the kernel has no member ${member.name}`);
       continue;
     }
     const at = layout.offset + target.bit_offset / 8;
@@ -77,17 +105,27 @@ export function createStructOps(sys: Syscalls, spec: StructOpsSpec, local: Btf, 
     else throw missing(spec, `member ${member.name} has ${size} bytes here and ${sizeOf(kernel, target.type)} in the kernel`);
   }
   const attr = {
-    map_type: BPF_MAP_TYPE_STRUCT_OPS, key_size: 4, value_size: layout.size, max_entries: 1, map_flags: spec.link ? BPF_F_LINK : 0, map_name: kernelName(spec.name),
+    map_type: BPF_MAP_TYPE_STRUCT_OPS,
+    key_size: 4,
+    value_size: layout.size,
+    max_entries: 1,
+    map_flags: spec.link ? BPF_F_LINK : 0,
+    map_name: kernelName(spec.name),
     // The kernel wants some BTF of the caller's besides its own type, whatever is in it.
-    btf_fd: options.btfFd, btf_vmlinux_value_type_id: layout.id,
+    btf_fd: options.btfFd,
+    btf_vmlinux_value_type_id: layout.id,
   };
   return new StructOps(sys, call(sys, BPF_MAP_CREATE, attr, `cannot create struct_ops map ${spec.name}`), spec, value);
 }
 
-const missing = (spec: StructOpsSpec, why: string): LoaderError => new LoaderError('LOADER_UNRESOLVED', why, { map: spec.name }, { errno: 'ESRCH' });
+const missing = (spec: StructOpsSpec, why: string): LoaderError =>
+  new LoaderError('LOADER_UNRESOLVED', why, { map: spec.name }, { errno: 'ESRCH' });
 
 /** The kernel's value type: `struct bpf_struct_ops_NAME`, which holds the structure after a common head. */
-function kernelLayout(spec: StructOpsSpec, kernel: Btf): { readonly id: number; readonly size: number; readonly offset: number; readonly type: BtfStruct } {
+function kernelLayout(
+  spec: StructOpsSpec,
+  kernel: Btf,
+): { readonly id: number; readonly size: number; readonly offset: number; readonly type: BtfStruct } {
   const name = essentialName(spec.type);
   const wrapper = kernel.find(`bpf_struct_ops_${name}`, 'STRUCT');
   const type = kernel.find(name, 'STRUCT');

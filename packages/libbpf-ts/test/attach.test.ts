@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK, BPF_F_REPLACE, BPF_LINK_CREATE, BPF_PROG_ATTACH, BPF_PROG_QUERY } from '@libbpf-ts/uapi';
+import {
+  BPF_F_AFTER,
+  BPF_F_BEFORE,
+  BPF_F_ID,
+  BPF_F_LINK,
+  BPF_F_REPLACE,
+  BPF_LINK_CREATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_QUERY,
+} from '@libbpf-ts/uapi';
 import { attachWithoutLink, linkId, load, parseObject, progId, tcx, xdp, type AttachOptions, type Link } from 'libbpf-ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { objectBytes } from './objects.ts';
@@ -14,7 +23,11 @@ function attachWith(options: (link: Link) => AttachOptions): Record<string, unkn
   object.program().attach(hook, options(first));
   const { attr } = kernel.of(BPF_LINK_CREATE)[1]!;
   const order = attr['tcx'] as { relative_fd: number; expected_revision: bigint };
-  return { ...attr, relative: order.relative_fd === first.fd ? 'the first link' : order.relative_fd, revision: order.expected_revision };
+  return {
+    ...attr,
+    relative: order.relative_fd === first.fd ? 'the first link' : order.relative_fd,
+    revision: order.expected_revision,
+  };
 }
 
 describe('anchors', () => {
@@ -25,12 +38,20 @@ describe('anchors', () => {
     ['before a link', (link) => ({ before: link }), { flags: BPF_F_BEFORE | BPF_F_LINK, relative: 'the first link' }],
     ['after a link id', () => ({ after: linkId(7) }), { flags: BPF_F_AFTER | BPF_F_LINK | BPF_F_ID, relative: 7 }],
     ['before a program id', () => ({ before: progId(9) }), { flags: BPF_F_BEFORE | BPF_F_ID, relative: 9 }],
-    ['between, at one place', () => ({ before: progId(9), after: progId(9) }), { flags: BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID, relative: 9 }],
+    [
+      'between, at one place',
+      () => ({ before: progId(9), after: progId(9) }),
+      { flags: BPF_F_BEFORE | BPF_F_AFTER | BPF_F_ID, relative: 9 },
+    ],
     ['a revision', () => ({ expectedRevision: 5n }), { flags: 0, revision: 5n }],
-  ])('%s', (_, options, expected) => expect(attachWith(options)).toMatchObject({ target_ifindex: 2, attach_type: 46, ...expected }));
+  ])('%s', (_, options, expected) =>
+    expect(attachWith(options)).toMatchObject({ target_ifindex: 2, attach_type: 46, ...expected }),
+  );
 
   test('that contradict each other are refused', () => {
-    expect(() => attachWith(() => ({ before: progId(1), after: progId(2) }))).toThrowError(expect.objectContaining({ code: 'LOADER_BAD_OPTION' }));
+    expect(() => attachWith(() => ({ before: progId(1), after: progId(2) }))).toThrowError(
+      expect.objectContaining({ code: 'LOADER_BAD_OPTION' }),
+    );
   });
 });
 
@@ -38,7 +59,11 @@ test('replaces a program that has no link by its file descriptor', () => {
   const kernel = new FakeKernel((cmd) => (cmd === 13 ? 77 : undefined));
   using object = load(kernel, spec, { programs: ['optional'] });
   attachWithoutLink(object.program(), tcx(kernel, 2, 'egress'), { replace: progId(4) });
-  expect(kernel.of(BPF_PROG_ATTACH)[0]!.attr).toMatchObject({ attach_type: 47, attach_flags: BPF_F_REPLACE, replace_bpf_fd: 77 });
+  expect(kernel.of(BPF_PROG_ATTACH)[0]!.attr).toMatchObject({
+    attach_type: 47,
+    attach_flags: BPF_F_REPLACE,
+    replace_bpf_fd: 77,
+  });
 });
 
 test('a link closes with its object, and not once it is released', () => {
@@ -58,18 +83,37 @@ test('a hook tells its programs in order', () => {
     Object.assign(attr, { count: 2, revision: 9n });
     return 0;
   });
-  expect(tcx(kernel, 'eth0', 'ingress').query()).toEqual({ revision: 9n, entries: [{ prog_id: 11, link_id: 0 }, { prog_id: 12, link_id: 3 }] });
+  expect(tcx(kernel, 'eth0', 'ingress').query()).toEqual({
+    revision: 9n,
+    entries: [
+      { prog_id: 11, link_id: 0 },
+      { prog_id: 12, link_id: 3 },
+    ],
+  });
 });
 
 test.each<[string, (kernel: FakeKernel) => unknown, object]>([
   ['a device that is not there', (kernel) => tcx(kernel, 'eth9', 'ingress'), { code: 'ENODEV', syscall: 'if_nametoindex' }],
-  ['a program whose section names no hook', (kernel) => load(kernel, spec, { programs: ['tail'], pinDirectory: false }).program().attach(), { code: 'LOADER_UNSUPPORTED' }],
+  [
+    'a program whose section names no hook',
+    (kernel) =>
+      load(kernel, spec, { programs: ['tail'], pinDirectory: false })
+        .program()
+        .attach(),
+    { code: 'LOADER_UNSUPPORTED' },
+  ],
 ])('refuses %s', (_, work, expected) => expect(() => work(new FakeKernel())).toThrowError(expect.objectContaining(expected)));
 
 test('a refused attach names the hook, the argument and the remedy', () => {
   const kernel = new FakeKernel((cmd) => (cmd === BPF_LINK_CREATE ? -116 : undefined));
   using object = load(kernel, spec, { programs: ['optional'] });
   expect(() => object.program().attach(tcx(kernel, 'eth0', 'ingress'), { at: 'head', expectedRevision: 3n })).toThrowError(
-    expect.objectContaining({ code: 'ESTALE', errno: -116, arg: 'expected_revision', hint: expect.stringContaining('query it again'), message: expect.stringContaining('tcx/ingress of eth0') }),
+    expect.objectContaining({
+      code: 'ESTALE',
+      errno: -116,
+      arg: 'expected_revision',
+      hint: expect.stringContaining('query it again'),
+      message: expect.stringContaining('tcx/ingress of eth0'),
+    }),
   );
 });

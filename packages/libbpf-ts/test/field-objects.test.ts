@@ -18,11 +18,19 @@ interface Row {
 }
 
 const fixtures = shared('fixtures');
-const rows: Row[] = 'path' in fixtures ? readFileSync(join(fixtures.path, 'verdicts.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Row) : [];
+const rows: Row[] =
+  'path' in fixtures
+    ? readFileSync(join(fixtures.path, 'verdicts.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Row)
+    : [];
 const objects = [...new Set(rows.map(({ object }) => object))];
 const kernelBtf = '/sys/kernel/btf/vmlinux';
 
-function results(object: string): { readonly spec: ObjectSpec; readonly results: ProgramResult[] } | { readonly error: unknown } {
+function results(
+  object: string,
+): { readonly spec: ObjectSpec; readonly results: ProgramResult[] } | { readonly error: unknown } {
   try {
     const spec = parseObject(readFileSync(join((fixtures as { path: string }).path, 'objects', object)));
     return { spec, results: loadEach(new FakeKernel(), spec, { pinDirectory: false, kernelBtf: btf() }) };
@@ -53,13 +61,17 @@ test('objects of the field open and link as libbpf takes them', (ctx) => {
 
 /** A kernel that takes everything: what is compared is the program that it was given. */
 function compare(row: Row, got: readonly ProgramResult[]): string[] {
-  if (row.program === null) return row.verdict === 'no-programs' && got.length > 0 ? [`${row.object}: ${got.length} programs`] : [];
+  if (row.program === null)
+    return row.verdict === 'no-programs' && got.length > 0 ? [`${row.object}: ${got.length} programs`] : [];
   const found = got.find((result) => result.name === row.program && result.section === row.section);
   if (!found) return [`${row.object} ${row.program}: no such program`];
-  const problems = found.insn_cnt === row.insns ? [] : [`${row.object} ${row.program}: ${found.insn_cnt} instructions, not ${row.insns}`];
-  if (found.verdict === 'reject' && row.verdict !== 'loader-error') problems.push(`${row.object} ${row.program}: ${found.log_tail}`);
+  const problems =
+    found.insn_cnt === row.insns ? [] : [`${row.object} ${row.program}: ${found.insn_cnt} instructions, not ${row.insns}`];
+  if (found.verdict === 'reject' && row.verdict !== 'loader-error')
+    problems.push(`${row.object} ${row.program}: ${found.log_tail}`);
   // Programs only in .text have no name that says a type: the record's choice followed none either.
-  if (found.type !== row.prog_type && row.section !== '.text') problems.push(`${row.object} ${row.program}: ${found.type}, not ${row.prog_type}`);
+  if (found.type !== row.prog_type && row.section !== '.text')
+    problems.push(`${row.object} ${row.program}: ${found.type}, not ${row.prog_type}`);
   return problems;
 }
 

@@ -19,7 +19,12 @@ describe('a hash map with BTF types', () => {
     expect([map.has(key(1)), map.has(key(3)), map.size]).toEqual([true, false, 2]);
     expect(map.get(key(1))).toEqual(stats);
     expect(new Map(map.entries()).size).toBe(2);
-    expect([...map.keys()]).toEqual(expect.arrayContaining([{ ...key(1), pad: 0 }, { ...key(2), pad: 0 }]));
+    expect([...map.keys()]).toEqual(
+      expect.arrayContaining([
+        { ...key(1), pad: 0 },
+        { ...key(2), pad: 0 },
+      ]),
+    );
     map.update(key(2), (value) => ({ ...(value as object), bytes: 5 }));
     expect(map.get(key(2))).toMatchObject({ packets: 2n, bytes: 5 });
     expect([map.delete(key(1)), map.delete(key(1))]).toEqual([true, false]);
@@ -37,7 +42,11 @@ describe('a hash map with BTF types', () => {
 
   test.each<[string, (map: BpfMap) => unknown, object]>([
     ['a key of the wrong size', (map) => map.get(new Uint8Array(3)), { message: expect.stringMatching(/structure|8 bytes/) }],
-    ['an existing key with BPF_NOEXIST', (map) => map.set(key(1), stats).set(key(1), stats, 1), { code: 'EEXIST', errno: -17, syscall: 'BPF_MAP_UPDATE_ELEM' }],
+    [
+      'an existing key with BPF_NOEXIST',
+      (map) => map.set(key(1), stats).set(key(1), stats, 1),
+      { code: 'EEXIST', errno: -17, syscall: 'BPF_MAP_UPDATE_ELEM' },
+    ],
     ['a value that does not fit', (map) => map.set(key(1), { bytes: 2 ** 40 }), { code: 'BTF_BAD_VALUE' }],
   ])('refuses %s', (_, work, expected) => expect(() => work(open('flows'))).toThrowError(expect.objectContaining(expected)));
 });

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const objectBytes = (name: string): Uint8Array => readFileSync(fileURLToPath(new URL(`./objects/${name}.bpf.o`, import.meta.url)));
+export const objectBytes = (name: string): Uint8Array =>
+  readFileSync(fileURLToPath(new URL(`./objects/${name}.bpf.o`, import.meta.url)));
 
 /** The same object with its code relocations as RELA: addends beside the entries, and junk where REL would read them. */
 export function asRela(bytes: Uint8Array): Uint8Array {
@@ -17,7 +18,13 @@ export function asRela(bytes: Uint8Array): Uint8Array {
   for (let i = 0; i < count; i++) {
     const at = shoff + i * 64;
     const name = cString(bytes, names + source.getUint32(at, true));
-    if (source.getUint32(at + 4, true) !== 9 || name.startsWith('.rel.debug') || name.startsWith('.rel.BTF') || name === '.rel.maps') continue;
+    if (
+      source.getUint32(at + 4, true) !== 9 ||
+      name.startsWith('.rel.debug') ||
+      name.startsWith('.rel.BTF') ||
+      name === '.rel.maps'
+    )
+      continue;
     const [offset, size] = [24, 32].map((field) => Number(source.getBigUint64(at + field, true))) as [number, number];
     const code = Number(source.getBigUint64(shoff + source.getUint32(at + 44, true) * 64 + 24, true));
     const data = new Uint8Array((size / 16) * 24);
@@ -35,7 +42,11 @@ export function asRela(bytes: Uint8Array): Uint8Array {
   return append(patched, target, added);
 }
 
-function append(patched: Uint8Array, target: DataView, added: readonly { readonly header: number; readonly data: Uint8Array }[]): Uint8Array {
+function append(
+  patched: Uint8Array,
+  target: DataView,
+  added: readonly { readonly header: number; readonly data: Uint8Array }[],
+): Uint8Array {
   const result = new Uint8Array(patched.length + added.reduce((sum, { data }) => sum + data.length, 0));
   let end = patched.length;
   for (const { header, data } of added) {

@@ -19,9 +19,14 @@ test('the committed skeleton is what its object gives', () => {
 describe('a skeleton', () => {
   test('loads its object with changed variables', () => {
     const kernel = new FakeKernel();
-    using skeleton = load(kernel, { pinDirectory: false, globals: { '.rodata': { limit: 5 }, '.data.table': { table: [9, 8, 7, 6] } } });
+    using skeleton = load(kernel, {
+      pinDirectory: false,
+      globals: { '.rodata': { limit: 5 }, '.data.table': { table: [9, 8, 7, 6] } },
+    });
     const table = kernel.of(BPF_MAP_CREATE).find(({ attr }) => attr['map_name'] === '.data.table')!;
-    expect(kernel.of(BPF_MAP_UPDATE_ELEM).find(({ attr }) => attr['map_fd'] === table.fd)!.attr['value']).toEqual(Uint8Array.of(9, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 6, 0, 0, 0));
+    expect(kernel.of(BPF_MAP_UPDATE_ELEM).find(({ attr }) => attr['map_fd'] === table.fd)!.attr['value']).toEqual(
+      Uint8Array.of(9, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 6, 0, 0, 0),
+    );
     expect(skeleton.programs.main_prog.name).toBe('main_prog');
     expect(skeleton.programs.optional).toBeUndefined();
   });
@@ -40,7 +45,11 @@ describe('variables', () => {
   });
   test.each<[string, () => unknown, object]>([
     ['a section that is not there', () => withGlobals(spec, { '.nope': {} }), { code: 'LOADER_NO_MAP' }],
-    ['a variable that is not there', () => withGlobals(spec, { '.rodata': { limt: 1 } }), { code: 'LOADER_BAD_OPTION', message: expect.stringContaining('limt') }],
+    [
+      'a variable that is not there',
+      () => withGlobals(spec, { '.rodata': { limt: 1 } }),
+      { code: 'LOADER_BAD_OPTION', message: expect.stringContaining('limt') },
+    ],
     ['a value that does not fit', () => withGlobals(spec, { '.rodata': { limit: -(2 ** 40) } }), { code: 'BTF_BAD_VALUE' }],
   ])('refuse %s', (_, work, expected) => expect(work).toThrowError(expect.objectContaining(expected)));
 });

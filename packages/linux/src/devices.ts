@@ -1,6 +1,13 @@
 /** Devices and qdiscs of a namespace, by rtnetlink. */
 
-import { decodeAttributes, NLM_F_CREATE, NLM_F_EXCL, type NetlinkAnswer, type NetlinkAttribute, type RouteSocket } from './netlink.ts';
+import {
+  decodeAttributes,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  type NetlinkAnswer,
+  type NetlinkAttribute,
+  type RouteSocket,
+} from './netlink.ts';
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
@@ -43,7 +50,8 @@ export function addVethPair(socket: RouteSocket, name: string, peer: string): Ne
     { type: IFLA_INFO_DATA, value: [{ type: VETH_INFO_PEER, value: peerInfo }] },
   ];
   const made = socket.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfo(), [
-    { type: IFLA_IFNAME, value: name }, { type: IFLA_LINKINFO, value: linkInfo },
+    { type: IFLA_IFNAME, value: name },
+    { type: IFLA_LINKINFO, value: linkInfo },
   ]);
   if (made.result < 0) return made;
   setDeviceUp(socket, deviceIndex(socket, peer), true);
@@ -53,7 +61,8 @@ export function addVethPair(socket: RouteSocket, name: string, peer: string): Ne
 /** Makes a device of a kind that needs no options (`ifb`, `bridge` …). */
 export function addDevice(socket: RouteSocket, name: string, kind: string): NetlinkAnswer {
   return socket.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfo(0, IFF_UP, IFF_UP), [
-    { type: IFLA_IFNAME, value: name }, { type: IFLA_LINKINFO, value: [{ type: IFLA_INFO_KIND, value: kind }] },
+    { type: IFLA_IFNAME, value: name },
+    { type: IFLA_LINKINFO, value: [{ type: IFLA_INFO_KIND, value: kind }] },
   ]);
 }
 
@@ -82,7 +91,9 @@ export function setDeviceUp(socket: RouteSocket, index: number, up: boolean): Ne
 
 /** `tc qdisc add dev … clsact` (or `ingress`). */
 export function addQdisc(socket: RouteSocket, index: number, kind: 'clsact' | 'ingress'): NetlinkAnswer {
-  return socket.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, tcmsg(index, CLSACT_HANDLE, TC_H_CLSACT), [{ type: TCA_KIND, value: kind }]);
+  return socket.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, tcmsg(index, CLSACT_HANDLE, TC_H_CLSACT), [
+    { type: TCA_KIND, value: kind },
+  ]);
 }
 
 export function deleteQdisc(socket: RouteSocket, index: number, kind: 'clsact' | 'ingress'): NetlinkAnswer {

@@ -18,5 +18,9 @@ export class LinuxUnavailableError extends Error {
 
 /** Recognises a {@link LinuxUnavailableError} by its shape. */
 export function isLinuxUnavailable(error: unknown): error is LinuxUnavailableError {
-  return error instanceof Error && error.name === 'LinuxUnavailableError' && typeof (error as LinuxUnavailableError).remedy === 'string';
+  return (
+    error instanceof Error &&
+    error.name === 'LinuxUnavailableError' &&
+    typeof (error as LinuxUnavailableError).remedy === 'string'
+  );
 }

@@ -6,8 +6,50 @@ import { LinuxUnavailableError } from './errors.ts';
 
 /** System call numbers of x86-64 and of the generic table (arm64, riscv64), where they differ. */
 const NUMBERS = {
-  x64: { bpf: 321, close: 3, dup: 32, socket: 41, sendto: 44, recvfrom: 45, bind: 49, setsockopt: 54, getsockopt: 55, unshare: 272, setns: 308, openat: 257, mmap: 9, mprotect: 10, munmap: 11, mount: 165, umount2: 166, gettid: 186, ioctl: 16, poll: 7 },
-  arm64: { bpf: 280, close: 57, dup: 23, socket: 198, sendto: 206, recvfrom: 207, bind: 200, setsockopt: 208, getsockopt: 209, unshare: 97, setns: 268, openat: 56, mmap: 222, mprotect: 226, munmap: 215, mount: 40, umount2: 39, gettid: 178, ioctl: 29, poll: 73 },
+  x64: {
+    bpf: 321,
+    close: 3,
+    dup: 32,
+    socket: 41,
+    sendto: 44,
+    recvfrom: 45,
+    bind: 49,
+    setsockopt: 54,
+    getsockopt: 55,
+    unshare: 272,
+    setns: 308,
+    openat: 257,
+    mmap: 9,
+    mprotect: 10,
+    munmap: 11,
+    mount: 165,
+    umount2: 166,
+    gettid: 186,
+    ioctl: 16,
+    poll: 7,
+  },
+  arm64: {
+    bpf: 280,
+    close: 57,
+    dup: 23,
+    socket: 198,
+    sendto: 206,
+    recvfrom: 207,
+    bind: 200,
+    setsockopt: 208,
+    getsockopt: 209,
+    unshare: 97,
+    setns: 268,
+    openat: 56,
+    mmap: 222,
+    mprotect: 226,
+    munmap: 215,
+    mount: 40,
+    umount2: 39,
+    gettid: 178,
+    ioctl: 29,
+    poll: 73,
+  },
 } as const;
 
 export type SyscallName = keyof (typeof NUMBERS)['x64'];
@@ -39,7 +81,11 @@ function requireKoffi(): Koffi {
     return createRequire(import.meta.url)('koffi') as Koffi;
   } catch (error) {
     const detail = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new LinuxUnavailableError('no-koffi', `koffi cannot be loaded (${detail})`, 'install the optional peer dependency: npm install koffi');
+    throw new LinuxUnavailableError(
+      'no-koffi',
+      `koffi cannot be loaded (${detail})`,
+      'install the optional peer dependency: npm install koffi',
+    );
   }
 }
 
@@ -49,11 +95,19 @@ const MAP_PRIVATE_ANONYMOUS = 0x22;
 /** Loads the C library. Throws {@link LinuxUnavailableError} where this is not Linux or koffi is missing. */
 export function loadFfi(): Ffi {
   if (process.platform !== 'linux') {
-    throw new LinuxUnavailableError('not-linux', `this is ${process.platform}`, 'run on Linux, or use createKernel() of libbpf-ts, which runs anywhere');
+    throw new LinuxUnavailableError(
+      'not-linux',
+      `this is ${process.platform}`,
+      'run on Linux, or use createKernel() of libbpf-ts, which runs anywhere',
+    );
   }
   const numbers = NUMBERS[process.arch as keyof typeof NUMBERS];
   if (numbers === undefined) {
-    throw new LinuxUnavailableError('not-linux', `system call numbers of ${process.arch} are not known here`, 'use x64 or arm64');
+    throw new LinuxUnavailableError(
+      'not-linux',
+      `system call numbers of ${process.arch} are not known here`,
+      'use x64 or arm64',
+    );
   }
   const koffi = requireKoffi();
   const libc = koffi.load('libc.so.6');

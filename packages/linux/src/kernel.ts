@@ -1,6 +1,14 @@
 /** The real kernel behind the syscall border. */
 
-import { BPF_ATTR_SIZE, bpfTyped, ERRNO, type BpfAttr, type BpfCmdNumber, type Syscalls, type UserMemory } from '@libbpf-ts/uapi';
+import {
+  BPF_ATTR_SIZE,
+  bpfTyped,
+  ERRNO,
+  type BpfAttr,
+  type BpfCmdNumber,
+  type Syscalls,
+  type UserMemory,
+} from '@libbpf-ts/uapi';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { LinuxUnavailableError } from './errors.ts';
 import { loadFfi, type Ffi } from './ffi.ts';
@@ -103,9 +111,14 @@ export function linuxKernel(): LinuxKernel {
   const kernel = new LinuxKernel(loadFfi());
   const attr = new Uint8Array(BPF_ATTR_SIZE);
   const result = kernel.bpfRaw(BPF_MAP_CREATE, attr, attr.length, { view: () => undefined, viewUpTo: () => undefined });
-  if (result === -ERRNO.ENOSYS) throw new LinuxUnavailableError('no-bpf', 'this kernel has no bpf(2)', 'use a kernel with CONFIG_BPF_SYSCALL');
+  if (result === -ERRNO.ENOSYS)
+    throw new LinuxUnavailableError('no-bpf', 'this kernel has no bpf(2)', 'use a kernel with CONFIG_BPF_SYSCALL');
   if (result === -ERRNO.EPERM) {
-    throw new LinuxUnavailableError('no-permission', 'bpf(2) is refused with EPERM', 'run as root or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN');
+    throw new LinuxUnavailableError(
+      'no-permission',
+      'bpf(2) is refused with EPERM',
+      'run as root or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN',
+    );
   }
   return kernel;
 }

@@ -23,7 +23,13 @@ export const NLM_F_ECHO = 8;
 /** An attribute to send: its value is bytes, a u16/u32 by width, text with a NUL, or attributes of its own. */
 export interface NetlinkAttribute {
   readonly type: number;
-  readonly value: Uint8Array | string | { readonly u16: number } | { readonly u32: number } | { readonly u8: number } | readonly NetlinkAttribute[];
+  readonly value:
+    | Uint8Array
+    | string
+    | { readonly u16: number }
+    | { readonly u32: number }
+    | { readonly u8: number }
+    | readonly NetlinkAttribute[];
 }
 
 /** A message of an answer: its type, and the bytes after the netlink header. */
@@ -71,7 +77,7 @@ export function encodeAttributes(attributes: readonly NetlinkAttribute[]): Uint8
 export function decodeAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = new Map<number, Uint8Array>();
-  for (let offset = 0; offset + 4 <= bytes.length; ) {
+  for (let offset = 0; offset + 4 <= bytes.length;) {
     const length = view.getUint16(offset, true);
     if (length < 4 || offset + length > bytes.length) break;
     found.set(view.getUint16(offset + 2, true) & 0x3fff, bytes.subarray(offset + 4, offset + length));
@@ -119,7 +125,15 @@ export class RouteSocket {
     view.setUint16(6, flags | NLM_F_REQUEST | (dump ? 0 : NLM_F_ACK), true);
     view.setUint32(8, sequence, true);
     message.set(payload, 16);
-    const sent = this.#ffi.call('sendto', this.#fd, this.#scratch.lend(message), message.length, 0, this.#scratch.lend(kernelAddress()), 12);
+    const sent = this.#ffi.call(
+      'sendto',
+      this.#fd,
+      this.#scratch.lend(message),
+      message.length,
+      0,
+      this.#scratch.lend(kernelAddress()),
+      12,
+    );
     this.#scratch.finish();
     return sent < 0 ? { result: sent, extack: undefined, messages: [] } : this.#answer(sequence);
   }
@@ -146,11 +160,13 @@ export class RouteSocket {
     if (length < 0) throw new Error(`recvfrom(AF_NETLINK) failed with errno ${-length}`);
     const view = new DataView(buffer.buffer, 0, length);
     const messages = [];
-    for (let offset = 0; offset + 16 <= length; ) {
+    for (let offset = 0; offset + 16 <= length;) {
       const size = view.getUint32(offset, true);
       if (size < 16) break;
       messages.push({
-        type: view.getUint16(offset + 4, true), flags: view.getUint16(offset + 6, true), sequence: view.getUint32(offset + 8, true),
+        type: view.getUint16(offset + 4, true),
+        flags: view.getUint16(offset + 6, true),
+        sequence: view.getUint32(offset + 8, true),
         body: buffer.slice(offset + 16, offset + size),
       });
       offset += align4(size);

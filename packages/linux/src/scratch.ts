@@ -29,7 +29,8 @@ export class Scratch {
 
   /** Copies a buffer into native memory until `finish`; returns its native address. */
   lend(buffer: Uint8Array): bigint {
-    const slot = buffer.length <= SLOT && this.#loans.length < SLOTS ? this.#slots[this.#loans.length]! : this.#largeSlot(buffer.length);
+    const slot =
+      buffer.length <= SLOT && this.#loans.length < SLOTS ? this.#slots[this.#loans.length]! : this.#largeSlot(buffer.length);
     const start = slot.bytes.length - buffer.length;
     const native = slot.bytes.subarray(start);
     native.set(buffer);

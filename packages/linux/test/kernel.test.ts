@@ -1,6 +1,30 @@
-import { addQdisc, addVethPair, deleteDevice, deviceIndex, deviceName, linuxKernel, NetNamespace, RouteSocket, type LinuxKernel } from '@libbpf-ts/linux';
+import {
+  addQdisc,
+  addVethPair,
+  deleteDevice,
+  deviceIndex,
+  deviceName,
+  linuxKernel,
+  NetNamespace,
+  RouteSocket,
+  type LinuxKernel,
+} from '@libbpf-ts/linux';
 import { noLiveKernel } from '@libbpf-ts/testkit';
-import { BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, bpf_map_info, bpf_prog_info, BufferMemory, BpfInfoAttr, BpfMapElemAttr, cString, ERRNO } from '@libbpf-ts/uapi';
+import {
+  BPF_MAP_CREATE,
+  BPF_MAP_LOOKUP_ELEM,
+  BPF_MAP_UPDATE_ELEM,
+  BPF_OBJ_GET_INFO_BY_FD,
+  BPF_PROG_LOAD,
+  BPF_PROG_TEST_RUN,
+  bpf_map_info,
+  bpf_prog_info,
+  BufferMemory,
+  BpfInfoAttr,
+  BpfMapElemAttr,
+  cString,
+  ERRNO,
+} from '@libbpf-ts/uapi';
 import { describe, expect, test, type TestContext } from 'vitest';
 
 /** The live kernel, or a skipped test with the reason. */
@@ -38,14 +62,24 @@ describe('bpf(2) of the running kernel', () => {
     const fd = kernel.bpf(BPF_MAP_CREATE, { map_type: 1, key_size: 4, value_size: 8, max_entries: 2 });
     const memory = new BufferMemory();
     const attr = new Uint8Array(BpfMapElemAttr.end);
-    BpfMapElemAttr.write(new DataView(attr.buffer), { map_fd: fd, key: memory.map(new Uint8Array(2)) as never, value: memory.map(new Uint8Array(8)) as never });
+    BpfMapElemAttr.write(new DataView(attr.buffer), {
+      map_fd: fd,
+      key: memory.map(new Uint8Array(2)) as never,
+      value: memory.map(new Uint8Array(8)) as never,
+    });
     expect(kernel.bpfRaw(BPF_MAP_UPDATE_ELEM, attr, attr.length, memory)).toBe(-ERRNO.EFAULT);
     kernel.close(fd);
   });
 
   test('programs load, run and tell of themselves through nested pointers', (context) => {
     const kernel = live(context);
-    const fd = kernel.bpf(BPF_PROG_LOAD, { prog_type: 3, insn_cnt: 2, insns: returnSeven, license: cString('GPL'), prog_name: 'seven' });
+    const fd = kernel.bpf(BPF_PROG_LOAD, {
+      prog_type: 3,
+      insn_cnt: 2,
+      insns: returnSeven,
+      license: cString('GPL'),
+      prog_name: 'seven',
+    });
     expect(fd).toBeGreaterThan(0);
     const run = { prog_fd: fd, data_in: new Uint8Array(64), data_size_in: 64, repeat: 1, retval: 0 };
     expect(kernel.bpf(BPF_PROG_TEST_RUN, run)).toBe(0);
@@ -72,7 +106,10 @@ test('a namespace of its own, devices and qdiscs by rtnetlink, refusals in the w
       const index = deviceIndex(socket, 'a0');
       expect(deviceName(socket, index)).toBe('a0');
       expect(addQdisc(socket, index, 'clsact').result).toBe(0);
-      expect(addQdisc(socket, index, 'clsact')).toMatchObject({ result: -ERRNO.EEXIST, extack: expect.stringMatching(/Exclusivity/) as string });
+      expect(addQdisc(socket, index, 'clsact')).toMatchObject({
+        result: -ERRNO.EEXIST,
+        extack: expect.stringMatching(/Exclusivity/) as string,
+      });
       expect(deleteDevice(socket, index).result).toBe(0);
       expect(deviceIndex(socket, 'a0')).toBe(-ERRNO.ENODEV);
       socket[Symbol.dispose]();

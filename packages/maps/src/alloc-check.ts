@@ -2,7 +2,12 @@
 
 import type { BpfMap, MapCreateAttr } from '@libbpf-ts/kernel';
 import {
-  BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG, KernelError,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY,
+  BPF_F_RDONLY_PROG,
+  BPF_F_WRONLY,
+  BPF_F_WRONLY_PROG,
+  KernelError,
 } from '@libbpf-ts/uapi';
 
 /** BPF_F_ACCESS_MASK: who may read and write. */
@@ -16,7 +21,8 @@ export const PCPU_MIN_UNIT_SIZE = 32_768;
 /** EINVAL where a flag is set that is not in `allowed`, or two that exclude each other. */
 export function checkFlags(attr: MapCreateAttr, allowed: number): void {
   const { map_flags } = attr;
-  if ((map_flags & ~allowed) !== 0) throw new KernelError('EINVAL', `flags 0x${(map_flags & ~allowed).toString(16)} are not for this map type`, 'map_flags');
+  if ((map_flags & ~allowed) !== 0)
+    throw new KernelError('EINVAL', `flags 0x${(map_flags & ~allowed).toString(16)} are not for this map type`, 'map_flags');
   if ((map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)) === (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)) {
     throw new KernelError('EINVAL', 'programs could neither read nor write', 'map_flags');
   }
@@ -27,11 +33,13 @@ export function checkMaxEntries(attr: MapCreateAttr): void {
 }
 
 export function checkKeySize(attr: MapCreateAttr, ...sizes: readonly number[]): void {
-  if (!sizes.includes(attr.key_size)) throw new KernelError('EINVAL', `key_size is ${attr.key_size}, not ${sizes.join(' or ')}`, 'key_size');
+  if (!sizes.includes(attr.key_size))
+    throw new KernelError('EINVAL', `key_size is ${attr.key_size}, not ${sizes.join(' or ')}`, 'key_size');
 }
 
 export function checkValueSize(attr: MapCreateAttr, ...sizes: readonly number[]): void {
-  if (!sizes.includes(attr.value_size)) throw new KernelError('EINVAL', `value_size is ${attr.value_size}, not ${sizes.join(' or ')}`, 'value_size');
+  if (!sizes.includes(attr.value_size))
+    throw new KernelError('EINVAL', `value_size is ${attr.value_size}, not ${sizes.join(' or ')}`, 'value_size');
 }
 
 export function checkNotEmpty(attr: MapCreateAttr): void {

@@ -1,14 +1,37 @@
 /** BPF_MAP_TYPE_ARRAY and BPF_MAP_TYPE_PERCPU_ARRAY. Mirrors kernel/bpf/arraymap.c. */
 
 import type { Btf } from '@libbpf-ts/btf';
-import { genericLookupBatch, genericUpdateBatch, mapMetaEqual, type BpfMap, type Kernel, type MapCreateAttr, type MapTypeOps } from '@libbpf-ts/kernel';
 import {
-  BPF_EXIST, BPF_F_INNER_MAP, BPF_F_LOCK, BPF_F_MMAPABLE, BPF_F_NUMA_NODE, BPF_MAP_TYPE_ARRAY,
-  BPF_MAP_TYPE_PERCPU_ARRAY, BPF_NOEXIST, KernelError,
+  genericLookupBatch,
+  genericUpdateBatch,
+  mapMetaEqual,
+  type BpfMap,
+  type Kernel,
+  type MapCreateAttr,
+  type MapTypeOps,
+} from '@libbpf-ts/kernel';
+import {
+  BPF_EXIST,
+  BPF_F_INNER_MAP,
+  BPF_F_LOCK,
+  BPF_F_MMAPABLE,
+  BPF_F_NUMA_NODE,
+  BPF_MAP_TYPE_ARRAY,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_NOEXIST,
+  KernelError,
 } from '@libbpf-ts/uapi';
 import { MAP_HEADER } from '@libbpf-ts/vm';
 
-import { ACCESS_FLAGS, checkFlags, checkKeySize, checkMaxEntries, checkNotEmpty, checkPerCpuSize, refuseNumaNode } from './alloc-check.ts';
+import {
+  ACCESS_FLAGS,
+  checkFlags,
+  checkKeySize,
+  checkMaxEntries,
+  checkNotEmpty,
+  checkPerCpuSize,
+  refuseNumaNode,
+} from './alloc-check.ts';
 import { checkArrayBtf } from './btf-check.ts';
 import { copyBytes, round8 } from './bytes.ts';
 import { E2BIG, EEXIST, EINVAL, ENOENT } from './errno.ts';
@@ -48,7 +71,11 @@ export function arrayNextKey(map: BpfMap, key: number, next: number): number {
 }
 
 /** Calls `visit` with the index in an arena word of its own and the address of each value. */
-export function forEachIndex(map: BpfMap, valueAt: (index: number) => number, visit: (key: number, value: number) => boolean | void): number {
+export function forEachIndex(
+  map: BpfMap,
+  valueAt: (index: number) => number,
+  visit: (key: number, value: number) => boolean | void,
+): number {
   const { arena } = map.kernel;
   const key = arena.allocate(8);
   try {
@@ -114,7 +141,8 @@ export const arrayMapOps: MapTypeOps<undefined> = {
     return mapMetaEqual(template, map) && ((template.flags & BPF_F_INNER_MAP) !== 0 || map.maxEntries === template.maxEntries);
   },
   lastUserRefGone(map) {
-    if (map.record.length > 0) for (let index = 0; index < map.maxEntries; index++) cancelTimersOf(map.kernel, map, elementOf(map, index));
+    if (map.record.length > 0)
+      for (let index = 0; index < map.maxEntries; index++) cancelTimersOf(map.kernel, map, elementOf(map, index));
   },
   memUsage: (map) => round8(map.valueSize) * map.maxEntries + 320,
 };
@@ -185,4 +213,3 @@ export function percpuArrayElement(map: BpfMap, key: number, cpu: number): numbe
   const index = indexAt(map.kernel, key);
   return index < map.maxEntries && cpu < map.kernel.cpus ? cpuElement(map, index, cpu) : 0;
 }
-

@@ -7,8 +7,10 @@ import { BPF_MAP_TYPE_ARRAY, KernelError } from '@libbpf-ts/uapi';
 /** A key is a plain int of 32 bits; or both are void, which only a one-element array may be (`array_map_check_btf`). */
 export function checkArrayBtf(map: BpfMap, btf: Btf, keyTypeId: number, valueTypeId: number): void {
   if (btf.kind(keyTypeId) === 'VOID') {
-    if (map.maxEntries !== 1 || map.type !== BPF_MAP_TYPE_ARRAY) throw new KernelError('EINVAL', 'only an array of one element may have a key without type', 'btf_key_type_id');
-    if (btf.kind(valueTypeId) !== 'DATASEC') throw new KernelError('EINVAL', 'a value without key type must be a data section', 'btf_value_type_id');
+    if (map.maxEntries !== 1 || map.type !== BPF_MAP_TYPE_ARRAY)
+      throw new KernelError('EINVAL', 'only an array of one element may have a key without type', 'btf_key_type_id');
+    if (btf.kind(valueTypeId) !== 'DATASEC')
+      throw new KernelError('EINVAL', 'a value without key type must be a data section', 'btf_value_type_id');
     return;
   }
   checkIntKey(btf, keyTypeId);

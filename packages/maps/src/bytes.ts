@@ -9,7 +9,8 @@ export function copyBytes(arena: Arena, to: number, from: number, size: number):
     return;
   }
   const words = arena.i32;
-  for (let at = 0, target = to >> 2, source = from >> 2, count = size >> 2; at < count; at++) words[target + at] = words[source + at]!;
+  for (let at = 0, target = to >> 2, source = from >> 2, count = size >> 2; at < count; at++)
+    words[target + at] = words[source + at]!;
 }
 
 export function zeroBytes(arena: Arena, at: number, size: number): void {

@@ -1,6 +1,13 @@
 /** The batch commands of hash maps. Mirrors __htab_map_lookup_and_delete_batch: the token is a place in the order of the walk. */
 
-import { checkElemFlags, genericDeleteBatch, genericUpdateBatch, type BpfCall, type BpfMap, type MapTypeOps } from '@libbpf-ts/kernel';
+import {
+  checkElemFlags,
+  genericDeleteBatch,
+  genericUpdateBatch,
+  type BpfCall,
+  type BpfMap,
+  type MapTypeOps,
+} from '@libbpf-ts/kernel';
 import { KernelError } from '@libbpf-ts/uapi';
 
 import { elementFrom, nextElement, rankOf, type HashLayout } from './hash-table.ts';
@@ -25,7 +32,10 @@ export function hashBatchRows<T extends HashLayout>({ copyOut, remove }: BatchAc
 }
 
 function walkBatch<T extends HashLayout>(
-  call: BpfCall<24> | BpfCall<25>, map: BpfMap<T>, copyOut: BatchAccess<T>['copyOut'], remove: BatchAccess<T>['remove'] | undefined,
+  call: BpfCall<24> | BpfCall<25>,
+  map: BpfMap<T>,
+  copyOut: BatchAccess<T>['copyOut'],
+  remove: BatchAccess<T>['remove'] | undefined,
 ): void {
   const { attr } = call;
   checkElemFlags(call as BpfCall<24>, map);
@@ -35,7 +45,8 @@ function walkBatch<T extends HashLayout>(
   const start = attr.in_batch === 0n ? 0 : new DataView(call.read(attr.in_batch, 4, 'in_batch').buffer).getUint32(0, true);
   if (start === END) throw new KernelError('ENOENT', 'the walk is over', 'in_batch');
   const elements = collect(map, start, attr.count);
-  if (elements.length === 0 && elementFrom(map, start) !== 0) throw new KernelError('ENOSPC', 'the elements of one hash do not fit', 'count');
+  if (elements.length === 0 && elementFrom(map, start) !== 0)
+    throw new KernelError('ENOSPC', 'the elements of one hash do not fit', 'count');
   give(call, map, elements, copyOut);
   const last = elements.at(-1);
   const next = last === undefined ? 0 : nextElement(map, last);
@@ -56,7 +67,12 @@ function collect<T extends HashLayout>(map: BpfMap<T>, start: number, count: num
   return elements;
 }
 
-function give<T extends HashLayout>(call: BpfCall<24> | BpfCall<25>, map: BpfMap<T>, elements: readonly number[], copyOut: BatchAccess<T>['copyOut']): void {
+function give<T extends HashLayout>(
+  call: BpfCall<24> | BpfCall<25>,
+  map: BpfMap<T>,
+  elements: readonly number[],
+  copyOut: BatchAccess<T>['copyOut'],
+): void {
   const { arena, scratch } = map.kernel;
   const { keySize, userValueSize } = map;
   const value = scratch.value(userValueSize);

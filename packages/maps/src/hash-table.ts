@@ -144,7 +144,7 @@ export function elementFrom(map: BpfMap, rank: number): number {
 export function eachElement(map: BpfMap, visit: (element: number) => boolean | void): number {
   const { arena } = map.kernel;
   let seen = 0;
-  for (let element = firstElement(map); element !== 0; ) {
+  for (let element = firstElement(map); element !== 0;) {
     const hash = arena.i32[(element + HASH_ELEMENT.hash) >> 2]!;
     seen++;
     if (visit(element) === true) break;
@@ -214,7 +214,8 @@ function firstAfter(map: BpfMap, hash: number): number {
   const mask = words[(map.address + MAP_HEADER.mask) >> 2]!;
   const rank = reverseBits(hash);
   let element = words[(words[(map.address + MAP_HEADER.buckets) >> 2]! >> 2) + (hash & mask)]!;
-  while (element !== 0 && reverseBits(words[(element + HASH_ELEMENT.hash) >> 2]!) <= rank) element = words[(element + HASH_ELEMENT.next) >> 2]!;
+  while (element !== 0 && reverseBits(words[(element + HASH_ELEMENT.hash) >> 2]!) <= rank)
+    element = words[(element + HASH_ELEMENT.next) >> 2]!;
   return element !== 0 ? element : firstFrom(map, bucketRank(hash & mask, mask) + 1);
 }
 
@@ -237,7 +238,7 @@ function growTable(map: BpfMap): void {
   const old = map.header('buckets');
   for (let bucket = 0; bucket < size; bucket++) {
     const tails = [fresh + bucket * 4, fresh + (bucket + size) * 4] as [number, number];
-    for (let element = words[(old >> 2) + bucket]!; element !== 0; ) {
+    for (let element = words[(old >> 2) + bucket]!; element !== 0;) {
       const next = words[(element + HASH_ELEMENT.next) >> 2]!;
       const side = (words[(element + HASH_ELEMENT.hash) >> 2]! & size) === 0 ? 0 : 1;
       words[tails[side] >> 2] = element;

@@ -2,8 +2,17 @@
 
 import type { BpfMap, MapCreateAttr, MapTypeOps, Task } from '@libbpf-ts/kernel';
 import {
-  BPF_EXIST, BPF_F_LOCK, BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE, BPF_F_ZERO_SEED, BPF_MAP_TYPE_HASH,
-  BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_HASH, KernelError,
+  BPF_EXIST,
+  BPF_F_LOCK,
+  BPF_F_NO_COMMON_LRU,
+  BPF_F_NO_PREALLOC,
+  BPF_F_NUMA_NODE,
+  BPF_F_ZERO_SEED,
+  BPF_MAP_TYPE_HASH,
+  BPF_MAP_TYPE_LRU_HASH,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_HASH,
+  KernelError,
 } from '@libbpf-ts/uapi';
 import { HASH_ELEMENT, hashElementLayout, type MapLookupKind } from '@libbpf-ts/vm';
 
@@ -11,8 +20,22 @@ import { ACCESS_FLAGS, checkFlags, checkMaxEntries, checkPerCpuSize, KMALLOC_MAX
 import { copyBytes, round8, zeroBytes } from './bytes.ts';
 import { E2BIG, EINVAL, ENOENT, ENOMEM } from './errno.ts';
 import {
-  countOf, eachElement, findElement, findReference, firstElement, giveElement, hashOf, link, nameElement, newElement, nextElement, replace, tableAlloc, tableFree,
-  unlink, type HashLayout,
+  countOf,
+  eachElement,
+  findElement,
+  findReference,
+  firstElement,
+  giveElement,
+  hashOf,
+  link,
+  nameElement,
+  newElement,
+  nextElement,
+  replace,
+  tableAlloc,
+  tableFree,
+  unlink,
+  type HashLayout,
 } from './hash-table.ts';
 import { hashBatchRows } from './hash-batch.ts';
 import { keepPermanentFlags } from './header.ts';
@@ -42,8 +65,10 @@ export function checkHashAttr(attr: MapCreateAttr, task: Task, lru: boolean, per
     throw new KernelError('EPERM', 'BPF_F_ZERO_SEED needs CAP_SYS_ADMIN', 'map_flags');
   }
   checkFlags(attr, HASH_FLAGS);
-  if (!lru && (attr.map_flags & BPF_F_NO_COMMON_LRU) !== 0) throw new KernelError('EINVAL', 'the map has no LRU lists', 'map_flags');
-  if (lru && (attr.map_flags & BPF_F_NO_PREALLOC) !== 0) throw new KernelError('ENOTSUPP', 'an LRU map has its elements from the start', 'map_flags');
+  if (!lru && (attr.map_flags & BPF_F_NO_COMMON_LRU) !== 0)
+    throw new KernelError('EINVAL', 'the map has no LRU lists', 'map_flags');
+  if (lru && (attr.map_flags & BPF_F_NO_PREALLOC) !== 0)
+    throw new KernelError('ENOTSUPP', 'an LRU map has its elements from the start', 'map_flags');
   if (perCpu || (attr.map_flags & BPF_F_NO_COMMON_LRU) !== 0) refuseNumaNode(attr);
   checkMaxEntries(attr);
   if (attr.key_size === 0) throw new KernelError('EINVAL', 'key_size is 0', 'key_size');
@@ -53,10 +78,14 @@ export function checkHashAttr(attr: MapCreateAttr, task: Task, lru: boolean, per
   }
   if (perCpu) checkPerCpuSize(attr);
   const buckets = attr.max_entries > 0x8000_0000 ? 0 : 2 ** Math.ceil(Math.log2(attr.max_entries));
-  if (buckets === 0 || buckets > Math.floor(0xffff_ffff / KERNEL_BUCKET)) throw new KernelError('E2BIG', 'too many elements', 'max_entries');
+  if (buckets === 0 || buckets > Math.floor(0xffff_ffff / KERNEL_BUCKET))
+    throw new KernelError('E2BIG', 'too many elements', 'max_entries');
 }
 
-function makeHashOps(type: number, kind: MapLookupKind & ('hash' | 'percpu_hash' | 'lru_hash' | 'lru_percpu_hash')): MapTypeOps<HashData> {
+function makeHashOps(
+  type: number,
+  kind: MapLookupKind & ('hash' | 'percpu_hash' | 'lru_hash' | 'lru_percpu_hash'),
+): MapTypeOps<HashData> {
   const lru = kind === 'lru_hash' || kind === 'lru_percpu_hash';
   const perCpu = kind === 'percpu_hash' || kind === 'lru_percpu_hash';
   return {
@@ -253,7 +282,10 @@ function putPerCpu(map: BpfMap<HashData>, key: number, value: number, flags: num
 
 /** User space gives and gets whole multiples of 8 bytes, padding included; a program writes the value of its CPU. */
 function writePerCpu(map: BpfMap<HashData>, element: number, value: number, allCpus: boolean): void {
-  const { data: { valueOffset, cpuStride }, kernel } = map;
+  const {
+    data: { valueOffset, cpuStride },
+    kernel,
+  } = map;
   const first = element + valueOffset;
   if (allCpus) copyBytes(kernel.arena, first, value, cpuStride * kernel.cpus);
   else copyBytes(kernel.arena, first + kernel.runtime.cpu * cpuStride, value, map.valueSize);

@@ -4,7 +4,16 @@ export { cgroupAt } from './cgroup-array.ts';
 export type { CgroupFile } from './cgroup-array.ts';
 export { setDeviceDirectory } from './devices.ts';
 export type { DeviceDirectory } from './devices.ts';
-export { clearDynptr, dynptrData, dynptrIsReadOnly, dynptrOffset, dynptrSize, dynptrType, initDynptr, moveDynptr } from './dynptr.ts';
+export {
+  clearDynptr,
+  dynptrData,
+  dynptrIsReadOnly,
+  dynptrOffset,
+  dynptrSize,
+  dynptrType,
+  initDynptr,
+  moveDynptr,
+} from './dynptr.ts';
 export type { HelperRow } from './helpers/define.ts';
 export { mapHelpers, mapKfuncs } from './helpers/index.ts';
 export type { KfuncRow } from './helpers/kfuncs.ts';

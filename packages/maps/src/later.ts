@@ -6,13 +6,38 @@
 import { skipModifiers, type Btf } from '@libbpf-ts/btf';
 import { mapCheckNoBtf, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
 import {
-  BPF_EXIST, BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, BPF_F_NO_USER_CONV, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_SEGV_ON_FAULT, BPF_F_WRONLY,
-  BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_INODE_STORAGE,
-  BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, BPF_MAP_TYPE_SK_STORAGE, BPF_MAP_TYPE_SOCKHASH,
-  BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_TASK_STORAGE, ERRNO, KernelError,
+  BPF_EXIST,
+  BPF_F_CLONE,
+  BPF_F_MMAPABLE,
+  BPF_F_NO_PREALLOC,
+  BPF_F_NO_USER_CONV,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY,
+  BPF_F_SEGV_ON_FAULT,
+  BPF_F_WRONLY,
+  BPF_MAP_TYPE_ARENA,
+  BPF_MAP_TYPE_CGROUP_STORAGE,
+  BPF_MAP_TYPE_CGRP_STORAGE,
+  BPF_MAP_TYPE_INODE_STORAGE,
+  BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
+  BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
+  BPF_MAP_TYPE_SK_STORAGE,
+  BPF_MAP_TYPE_SOCKHASH,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_MAP_TYPE_TASK_STORAGE,
+  ERRNO,
+  KernelError,
 } from '@libbpf-ts/uapi';
 
-import { ACCESS_FLAGS, checkFlags, checkKeySize, checkMaxEntries, checkPointerTable, checkValueSize, PCPU_MIN_UNIT_SIZE } from './alloc-check.ts';
+import {
+  ACCESS_FLAGS,
+  checkFlags,
+  checkKeySize,
+  checkMaxEntries,
+  checkPointerTable,
+  checkValueSize,
+  PCPU_MIN_UNIT_SIZE,
+} from './alloc-check.ts';
 import { arrayNextKey, checkArrayAttr } from './array.ts';
 import { checkIntKey } from './btf-check.ts';
 import { ENOENT, ENOTSUPP, EOPNOTSUPP } from './errno.ts';
@@ -45,12 +70,15 @@ function makeOps(type: number, name: string, rows: Rows): MapTypeOps<undefined> 
 /** `bpf_local_storage_map_alloc_check`. */
 export function checkLocalStorageAttr(attr: MapCreateAttr): void {
   checkFlags(attr, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-  if ((attr.map_flags & BPF_F_NO_PREALLOC) === 0) throw new KernelError('EINVAL', 'storage needs BPF_F_NO_PREALLOC', 'map_flags');
+  if ((attr.map_flags & BPF_F_NO_PREALLOC) === 0)
+    throw new KernelError('EINVAL', 'storage needs BPF_F_NO_PREALLOC', 'map_flags');
   if (attr.max_entries !== 0) throw new KernelError('EINVAL', 'storage has no limit of its own', 'max_entries');
   checkKeySize(attr, 4);
   if (attr.value_size === 0) throw new KernelError('EINVAL', 'value_size is 0', 'value_size');
-  if (attr.btf_key_type_id === 0 || attr.btf_value_type_id === 0) throw new KernelError('EINVAL', 'storage needs BTF of key and value', 'btf_fd');
-  if (attr.value_size > MAX_STORAGE_VALUE) throw new KernelError('E2BIG', `a value has at most ${MAX_STORAGE_VALUE} bytes`, 'value_size');
+  if (attr.btf_key_type_id === 0 || attr.btf_value_type_id === 0)
+    throw new KernelError('EINVAL', 'storage needs BTF of key and value', 'btf_fd');
+  if (attr.value_size > MAX_STORAGE_VALUE)
+    throw new KernelError('E2BIG', `a value has at most ${MAX_STORAGE_VALUE} bytes`, 'value_size');
 }
 
 /** The key of bpf(2) is an fd; whose storage it names, the subsystem of those owners says. */
@@ -103,15 +131,28 @@ function checkCgroupKey(map: BpfMap, btf: Btf, keyTypeId: number): void {
     const type = skipModifiers(btf, id);
     return type.kind === 'INT' && type.bits === bits && type.bit_offset === 0;
   };
-  const fits = map.keySize === 8 ? isInt(keyTypeId, 64)
-    : key.kind === 'STRUCT' && key.members.length >= 2 && key.members[0]!.bit_offset === 0 && isInt(key.members[0]!.type, 64)
-      && key.members[1]!.bit_offset === 64 && isInt(key.members[1]!.type, 32);
+  const fits =
+    map.keySize === 8
+      ? isInt(keyTypeId, 64)
+      : key.kind === 'STRUCT' &&
+        key.members.length >= 2 &&
+        key.members[0]!.bit_offset === 0 &&
+        isInt(key.members[0]!.type, 64) &&
+        key.members[1]!.bit_offset === 64 &&
+        isInt(key.members[1]!.type, 32);
   if (!fits) throw new KernelError('EINVAL', 'the key is neither a u64 nor struct bpf_cgroup_storage_key', 'btf_key_type_id');
 }
 
-export const cgroupStorageMapOps: MapTypeOps<undefined> = cgroupStorageOps(BPF_MAP_TYPE_CGROUP_STORAGE, 'cgroup_storage', MAX_STORAGE_VALUE);
-export const percpuCgroupStorageMapOps: MapTypeOps<undefined> =
-  cgroupStorageOps(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, 'percpu_cgroup_storage', PCPU_MIN_UNIT_SIZE);
+export const cgroupStorageMapOps: MapTypeOps<undefined> = cgroupStorageOps(
+  BPF_MAP_TYPE_CGROUP_STORAGE,
+  'cgroup_storage',
+  MAX_STORAGE_VALUE,
+);
+export const percpuCgroupStorageMapOps: MapTypeOps<undefined> = cgroupStorageOps(
+  BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
+  'percpu_cgroup_storage',
+  PCPU_MIN_UNIT_SIZE,
+);
 
 // — Sockets —
 

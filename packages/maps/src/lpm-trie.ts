@@ -25,10 +25,13 @@ export const lpmTrieMapOps: MapTypeOps<undefined> = {
   canBeInner: true,
   allocCheck(attr) {
     checkMaxEntries(attr);
-    if ((attr.map_flags & BPF_F_NO_PREALLOC) === 0) throw new KernelError('EINVAL', 'a trie needs BPF_F_NO_PREALLOC', 'map_flags');
+    if ((attr.map_flags & BPF_F_NO_PREALLOC) === 0)
+      throw new KernelError('EINVAL', 'a trie needs BPF_F_NO_PREALLOC', 'map_flags');
     checkFlags(attr, BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | ACCESS_FLAGS);
-    if (attr.key_size < MIN_KEY || attr.key_size > MAX_KEY) throw new KernelError('EINVAL', `key_size is not ${MIN_KEY} to ${MAX_KEY}`, 'key_size');
-    if (attr.value_size === 0 || attr.value_size > MAX_VALUE) throw new KernelError('EINVAL', `value_size is not 1 to ${MAX_VALUE}`, 'value_size');
+    if (attr.key_size < MIN_KEY || attr.key_size > MAX_KEY)
+      throw new KernelError('EINVAL', `key_size is not ${MIN_KEY} to ${MAX_KEY}`, 'key_size');
+    if (attr.value_size === 0 || attr.value_size > MAX_VALUE)
+      throw new KernelError('EINVAL', `value_size is not 1 to ${MAX_VALUE}`, 'value_size');
   },
   alloc(map) {
     keepPermanentFlags(map);
@@ -44,7 +47,8 @@ export const lpmTrieMapOps: MapTypeOps<undefined> = {
   updateBatch: genericUpdateBatch,
   deleteBatch: genericDeleteBatch,
   checkBtf(_map, btf, keyTypeId) {
-    if (skipModifiers(btf, keyTypeId).kind !== 'STRUCT') throw new KernelError('EINVAL', 'the key is no struct', 'btf_key_type_id');
+    if (skipModifiers(btf, keyTypeId).kind !== 'STRUCT')
+      throw new KernelError('EINVAL', 'the key is no struct', 'btf_key_type_id');
   },
   memUsage: slabBytes,
 };
@@ -53,7 +57,8 @@ const maxPrefix = (map: BpfMap): number => (map.keySize - 4) * 8;
 const nodeSize = (map: BpfMap): number => trieValueOffset(map.keySize) + round8(map.valueSize);
 const wordsOf = (map: BpfMap): Uint32Array => map.kernel.arena.u32;
 const prefixOf = (map: BpfMap, node: number): number => wordsOf(map)[(node + TRIE_NODE.prefixlen) >> 2]!;
-const isIntermediate = (map: BpfMap, node: number): boolean => (wordsOf(map)[(node + TRIE_NODE.flags) >> 2]! & TRIE_INTERMEDIATE) !== 0;
+const isIntermediate = (map: BpfMap, node: number): boolean =>
+  (wordsOf(map)[(node + TRIE_NODE.flags) >> 2]! & TRIE_INTERMEDIATE) !== 0;
 const rootLink = (map: BpfMap): number => map.address + MAP_HEADER.root;
 
 /** Bit `index` of the data at an address, the most significant of the first byte first. */
@@ -67,7 +72,11 @@ function childLink(map: BpfMap, node: number, data: number): number {
 }
 
 /** Follows the key as far as nodes are prefixes of it. */
-function descend(map: BpfMap, data: number, prefix: number): { readonly link: number; readonly node: number; readonly match: number } {
+function descend(
+  map: BpfMap,
+  data: number,
+  prefix: number,
+): { readonly link: number; readonly node: number; readonly match: number } {
   const words = wordsOf(map);
   let link = rootLink(map);
   for (;;) {
@@ -160,7 +169,8 @@ function remove(map: BpfMap, key: number): number {
     link = childLink(map, node, key + 4);
     node = words[link >> 2]!;
   }
-  if (node === 0 || prefixOf(map, node) !== prefix || isIntermediate(map, node) || !samePrefix(map, node, key + 4, prefix)) return -ENOENT;
+  if (node === 0 || prefixOf(map, node) !== prefix || isIntermediate(map, node) || !samePrefix(map, node, key + 4, prefix))
+    return -ENOENT;
   map.setHeader('count', map.header('count') - 1);
   takeOut(map, node, link, parent, parentLink);
   return 0;
@@ -206,7 +216,7 @@ function pathTo(map: BpfMap, key: number): number[] | undefined {
   if (prefix > maxPrefix(map)) return undefined;
   const words = wordsOf(map);
   const path: number[] = [];
-  for (let node = words[rootLink(map) >> 2]!; node !== 0; ) {
+  for (let node = words[rootLink(map) >> 2]!; node !== 0;) {
     path.push(node);
     const nodePrefix = prefixOf(map, node);
     const match = matchingBits(map.kernel.arena, node + TRIE_NODE.data, key + 4, Math.min(nodePrefix, prefix));

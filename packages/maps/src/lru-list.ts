@@ -201,7 +201,7 @@ class Lru {
     let last = words[(at + NEXT) >> 2]!;
     if (last === head) last = words[(last + NEXT) >> 2]!;
     let next = head;
-    for (let scans = this.#lists.scans; scans > 0; ) {
+    for (let scans = this.#lists.scans; scans > 0;) {
       if (at === head) {
         at = words[(at + PREVIOUS) >> 2]!;
         continue;

@@ -1,9 +1,16 @@
 /** BPF_MAP_TYPE_ARRAY_OF_MAPS and BPF_MAP_TYPE_HASH_OF_MAPS. Mirrors kernel/bpf/map_in_map.c, arraymap.c and hashtab.c. */
 
-import { genericLookupBatch, genericUpdateBatch, mapCheckNoBtf, mapMetaEqual, type BpfMap, type MapCreateAttr, type MapTypeOps, type Task } from '@libbpf-ts/kernel';
 import {
-  BPF_EXIST, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS, isKernelError, KernelError,
-} from '@libbpf-ts/uapi';
+  genericLookupBatch,
+  genericUpdateBatch,
+  mapCheckNoBtf,
+  mapMetaEqual,
+  type BpfMap,
+  type MapCreateAttr,
+  type MapTypeOps,
+  type Task,
+} from '@libbpf-ts/kernel';
+import { BPF_EXIST, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS, isKernelError, KernelError } from '@libbpf-ts/uapi';
 
 import { checkValueSize } from './alloc-check.ts';
 import { arrayNextKey } from './array.ts';
@@ -19,7 +26,8 @@ import { checkPresence } from './value.ts';
 function takePattern(map: BpfMap, attr: MapCreateAttr, task: Task): void {
   const inner = task.map(attr.inner_map_fd | 0, 'inner_map_fd');
   if (inner.inner) throw new KernelError('EINVAL', 'a map of maps of maps', 'inner_map_fd');
-  if (inner.ops.canBeInner !== true) throw new KernelError('ENOTSUPP', `a ${inner.ops.name} can't be inside another map`, 'inner_map_fd');
+  if (inner.ops.canBeInner !== true)
+    throw new KernelError('ENOTSUPP', `a ${inner.ops.name} can't be inside another map`, 'inner_map_fd');
   map.inner = inner;
 }
 

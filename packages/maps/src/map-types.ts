@@ -7,8 +7,16 @@ import { bloomFilterMapOps } from './bloom-filter.ts';
 import { cgroupArrayMapOps } from './cgroup-array.ts';
 import { hashMapOps, lruHashMapOps, lruPercpuHashMapOps, percpuHashMapOps } from './hash.ts';
 import {
-  arenaMapOps, cgroupStorageMapOps, cgrpStorageMapOps, inodeStorageMapOps, percpuCgroupStorageMapOps, reuseportSockarrayOps, skStorageMapOps,
-  sockhashOps, sockmapOps, taskStorageMapOps,
+  arenaMapOps,
+  cgroupStorageMapOps,
+  cgrpStorageMapOps,
+  inodeStorageMapOps,
+  percpuCgroupStorageMapOps,
+  reuseportSockarrayOps,
+  skStorageMapOps,
+  sockhashOps,
+  sockmapOps,
+  taskStorageMapOps,
 } from './later.ts';
 import { lpmTrieMapOps } from './lpm-trie.ts';
 import { arrayOfMapsOps, hashOfMapsOps } from './map-in-map.ts';
@@ -21,8 +29,36 @@ import { stackTraceMapOps } from './stack-trace.ts';
 import { userRingbufMapOps } from './user-ringbuf.ts';
 
 export const mapTypes: readonly MapTypeOps[] = [
-  hashMapOps, arrayMapOps, progArrayMapOps, perfEventArrayMapOps, percpuHashMapOps, percpuArrayMapOps, stackTraceMapOps, cgroupArrayMapOps,
-  lruHashMapOps, lruPercpuHashMapOps, lpmTrieMapOps, arrayOfMapsOps, hashOfMapsOps, devmapOps, sockmapOps, cpumapOps, xskmapOps, sockhashOps,
-  cgroupStorageMapOps, reuseportSockarrayOps, percpuCgroupStorageMapOps, queueMapOps, stackMapOps, skStorageMapOps, devmapHashOps,
-  ringbufMapOps, inodeStorageMapOps, taskStorageMapOps, bloomFilterMapOps, userRingbufMapOps, cgrpStorageMapOps, arenaMapOps,
+  hashMapOps,
+  arrayMapOps,
+  progArrayMapOps,
+  perfEventArrayMapOps,
+  percpuHashMapOps,
+  percpuArrayMapOps,
+  stackTraceMapOps,
+  cgroupArrayMapOps,
+  lruHashMapOps,
+  lruPercpuHashMapOps,
+  lpmTrieMapOps,
+  arrayOfMapsOps,
+  hashOfMapsOps,
+  devmapOps,
+  sockmapOps,
+  cpumapOps,
+  xskmapOps,
+  sockhashOps,
+  cgroupStorageMapOps,
+  reuseportSockarrayOps,
+  percpuCgroupStorageMapOps,
+  queueMapOps,
+  stackMapOps,
+  skStorageMapOps,
+  devmapHashOps,
+  ringbufMapOps,
+  inodeStorageMapOps,
+  taskStorageMapOps,
+  bloomFilterMapOps,
+  userRingbufMapOps,
+  cgrpStorageMapOps,
+  arenaMapOps,
 ];

@@ -1,6 +1,15 @@
 /** BPF_MAP_TYPE_PERF_EVENT_ARRAY, and the perf events (of type software / BPF output) that its entries name. */
 
-import { stateKey, type BpfMap, type Fork, type Kernel, type MapTypeOps, type OpenFile, type StateKey, type Task } from '@libbpf-ts/kernel';
+import {
+  stateKey,
+  type BpfMap,
+  type Fork,
+  type Kernel,
+  type MapTypeOps,
+  type OpenFile,
+  type StateKey,
+  type Task,
+} from '@libbpf-ts/kernel';
 import { BPF_F_CURRENT_CPU, BPF_F_PRESERVE_ELEMS, BPF_MAP_TYPE_PERF_EVENT_ARRAY, KernelError } from '@libbpf-ts/uapi';
 import { mapCheckNoBtf } from '@libbpf-ts/kernel';
 
@@ -148,7 +157,12 @@ const buffersKey: StateKey<{ bytes: Uint8Array }> = stateKey<{ bytes: Uint8Array
  * them (a packet), to the entry that `flags` name. Returns 0 or -errno.
  */
 export function perfEventOutput(
-  map: BpfMap, flags: number, data: number, size: number, extra = 0, copyExtra?: (to: Uint8Array, at: number) => void,
+  map: BpfMap,
+  flags: number,
+  data: number,
+  size: number,
+  extra = 0,
+  copyExtra?: (to: Uint8Array, at: number) => void,
 ): number {
   const { kernel } = map;
   const event = perfEventEntry(map, flags);
@@ -171,7 +185,10 @@ export function perfEventEntry(map: BpfMap, flags: number): PerfEvent | number {
 const CURRENT_CPU = Number(BPF_F_CURRENT_CPU);
 
 function sampleBuffer(kernel: Kernel, size: number): Uint8Array {
-  const state = kernel.state(buffersKey, { create: () => ({ bytes: new Uint8Array(4096) }), clone: () => ({ bytes: new Uint8Array(4096) }) });
+  const state = kernel.state(buffersKey, {
+    create: () => ({ bytes: new Uint8Array(4096) }),
+    clone: () => ({ bytes: new Uint8Array(4096) }),
+  });
   if (state.bytes.length < size) state.bytes = new Uint8Array(size * 2);
   return state.bytes.subarray(0, size);
 }

@@ -19,7 +19,7 @@ export function formatText(arena: Arena, format: Uint8Array, args: readonly Prin
   const text = String.fromCharCode(...format);
   let out = '';
   let next = 0;
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const code = text.charCodeAt(at);
     if ((code < 0x20 && !(code >= 9 && code <= 13)) || (code >= 0x7f && code < 0xa0)) return -EINVAL;
     if (text[at] !== '%') {
@@ -48,22 +48,36 @@ function convert(arena: Arena, match: RegExpExecArray, argument: PrintfArgument)
   const length = match[0].length - suffix.length;
   const padTo = (text: string): string => pad(text, flags, Number(width || 0));
   switch (letter) {
-    case 'd': case 'i': return { text: padTo(signOf(signed(argument, size).toString(), flags)), length };
-    case 'u': return { text: padTo(unsigned(argument, size).toString()), length };
-    case 'x': case 'X': {
+    case 'd':
+    case 'i':
+      return { text: padTo(signOf(signed(argument, size).toString(), flags)), length };
+    case 'u':
+      return { text: padTo(unsigned(argument, size).toString()), length };
+    case 'x':
+    case 'X': {
       const text = unsigned(argument, size).toString(16);
       return { text: padTo(letter === 'X' ? text.toUpperCase() : text), length };
     }
-    case 'c': return size === '' ? { text: padTo(String.fromCharCode(argument.low & 0xff)), length } : undefined;
+    case 'c':
+      return size === '' ? { text: padTo(String.fromCharCode(argument.low & 0xff)), length } : undefined;
     // A letter or digit right behind would be a modifier that this format does not have.
-    case 's': return suffix === '' ? { text: padTo(textAt(arena, argument, MAX_TEXT)), length } : undefined;
-    case 'p': return pointer(arena, argument, suffix, padTo, match[0].length);
-    default: return undefined;
+    case 's':
+      return suffix === '' ? { text: padTo(textAt(arena, argument, MAX_TEXT)), length } : undefined;
+    case 'p':
+      return pointer(arena, argument, suffix, padTo, match[0].length);
+    default:
+      return undefined;
   }
 }
 
 /** %p prints hashed on Linux; %px, %pK and the rest the address; %pks and %pus a string; %pi4 and %pI6 an IP address. */
-function pointer(arena: Arena, argument: PrintfArgument, suffix: string, padTo: (text: string) => string, length: number): { text: string; length: number } | undefined {
+function pointer(
+  arena: Arena,
+  argument: PrintfArgument,
+  suffix: string,
+  padTo: (text: string) => string,
+  length: number,
+): { text: string; length: number } | undefined {
   const address = unsigned(argument, 'l').toString(16);
   if (suffix === '' || suffix === 'K' || suffix === 'x') return { text: padTo(address.padStart(16, '0')), length };
   if (suffix === 'ks' || suffix === 'us') return { text: padTo(textAt(arena, argument, MAX_TEXT)), length };
@@ -79,14 +93,17 @@ function ipText({ u8 }: Arena, { low, high }: PrintfArgument, kind: string): str
   const bytes = readable ? Array.from(u8.subarray(at, at + size)) : Array.from({ length: size }, () => 0);
   const separator = kind.startsWith('I');
   if (size === 4) return bytes.map((byte) => (separator ? `${byte}` : `${byte}`.padStart(3, '0'))).join('.');
-  const words = Array.from({ length: 8 }, (_, index) => (bytes[2 * index]! * 256 + bytes[2 * index + 1]!).toString(16).padStart(4, '0'));
+  const words = Array.from({ length: 8 }, (_, index) =>
+    (bytes[2 * index]! * 256 + bytes[2 * index + 1]!).toString(16).padStart(4, '0'),
+  );
   return words.join(separator ? ':' : '');
 }
 
 /** A string of the arena; what can't be read prints as the kernel prints it: nothing. */
 function textAt({ u8 }: Arena, { low, high }: PrintfArgument, limit: number): string {
   let text = '';
-  for (let at = low >>> 0; high === 0 && at >= FIRST_ADDRESS && at < u8.length && text.length < limit && u8[at] !== 0; at++) text += String.fromCharCode(u8[at]!);
+  for (let at = low >>> 0; high === 0 && at >= FIRST_ADDRESS && at < u8.length && text.length < limit && u8[at] !== 0; at++)
+    text += String.fromCharCode(u8[at]!);
   return text;
 }
 
@@ -101,7 +118,8 @@ function signed(argument: PrintfArgument, size: string): bigint {
 
 const BITS: Readonly<Record<string, number>> = { '': 32, l: 64, ll: 64 };
 
-const signOf = (text: string, flags: string): string => (text.startsWith('-') ? text : flags.includes('+') ? `+${text}` : flags.includes(' ') ? ` ${text}` : text);
+const signOf = (text: string, flags: string): string =>
+  text.startsWith('-') ? text : flags.includes('+') ? `+${text}` : flags.includes(' ') ? ` ${text}` : text;
 
 function pad(text: string, flags: string, width: number): string {
   if (text.length >= width) return text;

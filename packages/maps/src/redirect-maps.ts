@@ -1,9 +1,30 @@
 /** The maps that XDP programs redirect through: devmap, devmap_hash, cpumap, xskmap. Tables only: to redirect is the XDP subsystem's work. */
 
-import { mapCheckNoBtf, type BpfMap, type BpfProg, type MapCreateAttr, type MapTypeOps, type OpenFile, type Task } from '@libbpf-ts/kernel';
 import {
-  BPF_EXIST, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP,
-  BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_XSKMAP, BPF_NOEXIST, BPF_PROG_TYPE_XDP, BPF_XDP_CPUMAP, BPF_XDP_DEVMAP, ERRNO, isKernelError,
+  mapCheckNoBtf,
+  type BpfMap,
+  type BpfProg,
+  type MapCreateAttr,
+  type MapTypeOps,
+  type OpenFile,
+  type Task,
+} from '@libbpf-ts/kernel';
+import {
+  BPF_EXIST,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY,
+  BPF_F_RDONLY_PROG,
+  BPF_F_WRONLY,
+  BPF_MAP_TYPE_CPUMAP,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_TYPE_XSKMAP,
+  BPF_NOEXIST,
+  BPF_PROG_TYPE_XDP,
+  BPF_XDP_CPUMAP,
+  BPF_XDP_DEVMAP,
+  ERRNO,
+  isKernelError,
   KernelError,
 } from '@libbpf-ts/uapi';
 
@@ -33,7 +54,11 @@ const CREATE_FLAGS = BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY;
 /** CONFIG_NR_CPUS of a common kernel: the most entries of a cpumap. */
 const NR_CPUS = 64;
 
-function makeOps(type: number, name: string, rows: Partial<MapTypeOps<RedirectData>> & Pick<MapTypeOps<RedirectData>, 'allocCheck' | 'userUpdate'>): MapTypeOps<RedirectData> {
+function makeOps(
+  type: number,
+  name: string,
+  rows: Partial<MapTypeOps<RedirectData>> & Pick<MapTypeOps<RedirectData>, 'allocCheck' | 'userUpdate'>,
+): MapTypeOps<RedirectData> {
   return {
     type,
     name,
@@ -46,9 +71,17 @@ function makeOps(type: number, name: string, rows: Partial<MapTypeOps<RedirectDa
     free(map) {
       for (const key of map.data.keys()) put(map, key, undefined);
     },
-    clone: (data, fork) => new Map([...data].map(([key, target]) => [key, {
-      ...target, prog: fork.twinOf(target.prog), ...(target.socket ? { socket: target.socket.twin(fork) } : {}),
-    }])),
+    clone: (data, fork) =>
+      new Map(
+        [...data].map(([key, target]) => [
+          key,
+          {
+            ...target,
+            prog: fork.twinOf(target.prog),
+            ...(target.socket ? { socket: target.socket.twin(fork) } : {}),
+          },
+        ]),
+      ),
     lookup: (map, key) => map.data.get(u32At(map, key))?.address ?? 0,
     getNextKey: arrayNextKey,
     userDelete(map, key) {

@@ -2,8 +2,15 @@
 
 import type { BpfMap, Kernel, MapCreateAttr, MapTypeOps } from '@libbpf-ts/kernel';
 import {
-  BPF_F_NUMA_NODE, BPF_MAP_TYPE_RINGBUF, BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS,
-  BPF_RB_RING_SIZE, KernelError,
+  BPF_F_NUMA_NODE,
+  BPF_MAP_TYPE_RINGBUF,
+  BPF_RB_AVAIL_DATA,
+  BPF_RB_CONS_POS,
+  BPF_RB_FORCE_WAKEUP,
+  BPF_RB_NO_WAKEUP,
+  BPF_RB_PROD_POS,
+  BPF_RB_RING_SIZE,
+  KernelError,
 } from '@libbpf-ts/uapi';
 
 import { checkFlags, checkKeySize, checkMaxEntries, checkValueSize } from './alloc-check.ts';
@@ -11,7 +18,18 @@ import { copyBytes } from './bytes.ts';
 import { EAGAIN, EINVAL, ENOTSUPP } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import {
-  BUSY, dataAt, DISCARD, MAX_RECORD, PAGE_SIZE, position, recordBytes, RECORD_HEADER, RING, ringAllocate, ringOfSample, setPosition,
+  BUSY,
+  dataAt,
+  DISCARD,
+  MAX_RECORD,
+  PAGE_SIZE,
+  position,
+  recordBytes,
+  RECORD_HEADER,
+  RING,
+  ringAllocate,
+  ringOfSample,
+  setPosition,
 } from './ring.ts';
 
 /** What a ring buffer keeps outside of the arena: who waits for data. A fork has nobody who waits. */
@@ -119,11 +137,16 @@ export function query(map: BpfMap, what: number): number {
   const { arena } = map.kernel;
   const ring = map.header('data');
   switch (what) {
-    case BPF_RB_AVAIL_DATA: return position(arena, ring + RING.producer) - position(arena, ring + RING.consumer);
-    case BPF_RB_RING_SIZE: return arena.u32[(ring + RING.mask) >> 2]! + 1;
-    case BPF_RB_CONS_POS: return position(arena, ring + RING.consumer);
-    case BPF_RB_PROD_POS: return position(arena, ring + RING.producer);
-    default: return 0;
+    case BPF_RB_AVAIL_DATA:
+      return position(arena, ring + RING.producer) - position(arena, ring + RING.consumer);
+    case BPF_RB_RING_SIZE:
+      return arena.u32[(ring + RING.mask) >> 2]! + 1;
+    case BPF_RB_CONS_POS:
+      return position(arena, ring + RING.consumer);
+    case BPF_RB_PROD_POS:
+      return position(arena, ring + RING.producer);
+    default:
+      return 0;
   }
 }
 

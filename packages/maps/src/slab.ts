@@ -63,7 +63,8 @@ export function slabFree(map: BpfMap): void {
 export function slabBytes(map: BpfMap): number {
   const { arena } = map.kernel;
   let bytes = 0;
-  for (let chunk = arena.u32[(map.address + SLAB.chunks) >> 2]!; chunk !== 0; chunk = arena.u32[chunk >> 2]!) bytes += arena.u32[(chunk + 4) >> 2]!;
+  for (let chunk = arena.u32[(map.address + SLAB.chunks) >> 2]!; chunk !== 0; chunk = arena.u32[chunk >> 2]!)
+    bytes += arena.u32[(chunk + 4) >> 2]!;
   return bytes;
 }
 

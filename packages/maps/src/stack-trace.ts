@@ -2,8 +2,16 @@
 
 import { mapCheckNoBtf, type MapCreateAttr, type MapTypeOps } from '@libbpf-ts/kernel';
 import {
-  BPF_F_FAST_STACK_CMP, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_REUSE_STACKID, BPF_F_SKIP_FIELD_MASK, BPF_F_STACK_BUILD_ID, BPF_F_USER_STACK,
-  BPF_F_WRONLY, BPF_MAP_TYPE_STACK_TRACE, KernelError,
+  BPF_F_FAST_STACK_CMP,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY,
+  BPF_F_REUSE_STACKID,
+  BPF_F_SKIP_FIELD_MASK,
+  BPF_F_STACK_BUILD_ID,
+  BPF_F_USER_STACK,
+  BPF_F_WRONLY,
+  BPF_MAP_TYPE_STACK_TRACE,
+  KernelError,
 } from '@libbpf-ts/uapi';
 
 import { checkFlags, checkKeySize, checkMaxEntries } from './alloc-check.ts';
@@ -41,7 +49,8 @@ export const stackTraceMapOps: MapTypeOps<undefined> = {
   lookup: () => 0,
   userLookup: () => -ENOENT,
   userUpdate: () => -EINVAL,
-  userDelete: (map, key) => (map.kernel.arena.view.getUint32(key, true) >= roundUpPowerOfTwo(map.maxEntries) ? -E2BIG : -ENOENT),
+  userDelete: (map, key) =>
+    map.kernel.arena.view.getUint32(key, true) >= roundUpPowerOfTwo(map.maxEntries) ? -E2BIG : -ENOENT,
   userLookupAndDelete: () => -ENOENT,
   getNextKey: () => -ENOENT,
   checkBtf: mapCheckNoBtf,

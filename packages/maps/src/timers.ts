@@ -1,6 +1,15 @@
 /** bpf_timer: timers in map values. Mirrors bpf_timer_* of kernel/bpf/helpers.c, on the kernel's clock. */
 
-import { stateKey, VirtualClock, type BpfMap, type BpfProg, type Fork, type Holder, type Kernel, type StateKey } from '@libbpf-ts/kernel';
+import {
+  stateKey,
+  VirtualClock,
+  type BpfMap,
+  type BpfProg,
+  type Fork,
+  type Holder,
+  type Kernel,
+  type StateKey,
+} from '@libbpf-ts/kernel';
 import { BPF_F_TIMER_ABS, BPF_F_TIMER_CPU_PIN, ERRNO } from '@libbpf-ts/uapi';
 
 import { EBUSY, EINVAL, EPERM } from './errno.ts';
@@ -27,7 +36,12 @@ function timersOf(kernel: Kernel): Timers {
 }
 
 function cloneTimers(timers: Timers, fork: Fork): Timers {
-  return new Map([...timers].map(([address, timer]) => [address, { ...timer, map: fork.twin(timer.map), prog: fork.twinOf(timer.prog), running: false }]));
+  return new Map(
+    [...timers].map(([address, timer]) => [
+      address,
+      { ...timer, map: fork.twin(timer.map), prog: fork.twinOf(timer.prog), running: false },
+    ]),
+  );
 }
 
 /** `bpf_timer_init`. */

@@ -5,7 +5,18 @@ import { BPF_MAP_TYPE_USER_RINGBUF, KernelError } from '@libbpf-ts/uapi';
 
 import { E2BIG, EINVAL, ENODATA, ENOTSUPP } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
-import { BUSY, dataAt, DISCARD, PAGE_SIZE, position, recordBytes, RECORD_HEADER, RING, ringAllocate, setPosition } from './ring.ts';
+import {
+  BUSY,
+  dataAt,
+  DISCARD,
+  PAGE_SIZE,
+  position,
+  recordBytes,
+  RECORD_HEADER,
+  RING,
+  ringAllocate,
+  setPosition,
+} from './ring.ts';
 import { checkRingAttr, type RingbufData } from './ringbuf.ts';
 
 export const userRingbufMapOps: MapTypeOps<RingbufData> = {
@@ -82,7 +93,8 @@ export class UserRingbufWriter {
     const room = arena.u32[(ring + RING.mask) >> 2]! + 1;
     if (bytes > room) throw new KernelError('E2BIG', `the ring has ${room} bytes in all`, 'record');
     const produced = position(arena, ring + RING.producer);
-    if (produced + bytes - position(arena, ring + RING.consumer) > room) throw new KernelError('ENOSPC', 'the ring is full', 'record');
+    if (produced + bytes - position(arena, ring + RING.consumer) > room)
+      throw new KernelError('ENOSPC', 'the ring is full', 'record');
     const header = dataAt(arena, ring, produced);
     arena.u32[header >> 2] = record.length;
     arena.u32[(header + 4) >> 2] = 0;

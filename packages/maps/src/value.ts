@@ -29,7 +29,8 @@ export function freeFields(map: BpfMap, at: number): void {
   if (map.record.length === 0) return;
   cancelTimersOf(map.kernel, map, at);
   for (const field of map.record) {
-    if (field.type !== 'BPF_SPIN_LOCK' && field.type !== 'BPF_RES_SPIN_LOCK') zeroBytes(map.kernel.arena, at + field.offset, field.size);
+    if (field.type !== 'BPF_SPIN_LOCK' && field.type !== 'BPF_RES_SPIN_LOCK')
+      zeroBytes(map.kernel.arena, at + field.offset, field.size);
   }
 }
 
@@ -68,4 +69,3 @@ function copyAround(map: BpfMap, to: number, from: number, size: number): void {
 }
 
 const byOffset = (record: readonly BtfField[]): readonly BtfField[] => [...record].sort((a, b) => a.offset - b.offset);
-

@@ -24,7 +24,9 @@ interface Row {
   readonly map_flags_out?: number;
 }
 
-const lines = readFileSync(new URL('oracle/create.jsonl', import.meta.url), 'utf8').trimEnd().split('\n');
+const lines = readFileSync(new URL('oracle/create.jsonl', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n');
 const rows = lines.slice(1).map((line) => JSON.parse(line) as Row);
 const types = [...new Set(rows.map(({ type }) => type))];
 
@@ -38,15 +40,23 @@ test.each(types)('type %i', (type) => {
   for (const row of rows.filter((candidate) => candidate.type === type)) {
     const { key_size, value_size, max_entries, map_flags, btf, result } = row;
     const fd = task.bpf(BPF_MAP_CREATE, {
-      map_type: type, key_size, value_size, max_entries, map_flags, map_extra: BigInt(row.map_extra ?? 0), inner_map_fd: row.inner ? inner : 0,
+      map_type: type,
+      key_size,
+      value_size,
+      max_entries,
+      map_flags,
+      map_extra: BigInt(row.map_extra ?? 0),
+      inner_map_fd: row.inner ? inner : 0,
       ...(btf ? { btf_fd, btf_key_type_id: btf[0], btf_value_type_id: btf[1] } : {}),
     });
     const answer = fd >= 0 ? 'OK' : errnoName(fd);
     if (answer !== expected(row, result)) differences.push(`${answer}: ${JSON.stringify(row)}`);
     if (fd < 0) continue;
     const map = task.map(fd, 'fd');
-    if (map.maxEntries !== (row.max_entries_out ?? max_entries)) differences.push(`max_entries ${map.maxEntries}: ${JSON.stringify(row)}`);
-    if (map.flags !== (row.map_flags_out ?? map_flags)) differences.push(`flags 0x${map.flags.toString(16)}: ${JSON.stringify(row)}`);
+    if (map.maxEntries !== (row.max_entries_out ?? max_entries))
+      differences.push(`max_entries ${map.maxEntries}: ${JSON.stringify(row)}`);
+    if (map.flags !== (row.map_flags_out ?? map_flags))
+      differences.push(`flags 0x${map.flags.toString(16)}: ${JSON.stringify(row)}`);
     task.close(fd);
   }
   expect(differences).toEqual([]);

@@ -7,16 +7,26 @@ import { maps, openPerfEvent, perfEvent, RingbufReader, setDeviceDirectory } fro
 import { engines, loadProgram, makeMap } from './support/program.ts';
 
 const KEYED: readonly (readonly [name: string, type: number, keySize: number, valueSize: number, flags: number])[] = [
-  ['hash', 1, 4, 8, 0], ['array', 2, 4, 8, 0], ['percpu_hash', 5, 4, 8, 0], ['percpu_array', 6, 4, 8, 0], ['lru_hash', 9, 4, 8, 0],
-  ['lru_percpu_hash', 10, 4, 8, 0], ['lpm_trie', 11, 8, 8, 1], ['queue', 22, 0, 8, 0], ['stack', 23, 0, 8, 0], ['bloom_filter', 30, 0, 8, 0],
-  ['devmap', 14, 4, 4, 0], ['devmap_hash', 25, 4, 4, 0],
+  ['hash', 1, 4, 8, 0],
+  ['array', 2, 4, 8, 0],
+  ['percpu_hash', 5, 4, 8, 0],
+  ['percpu_array', 6, 4, 8, 0],
+  ['lru_hash', 9, 4, 8, 0],
+  ['lru_percpu_hash', 10, 4, 8, 0],
+  ['lpm_trie', 11, 8, 8, 1],
+  ['queue', 22, 0, 8, 0],
+  ['stack', 23, 0, 8, 0],
+  ['bloom_filter', 30, 0, 8, 0],
+  ['devmap', 14, 4, 4, 0],
+  ['devmap_hash', 25, 4, 4, 0],
 ];
 
 function boot(): Kernel {
   return new Kernel({ subsystems: [maps, (kernel) => setDeviceDirectory(kernel, { exists: () => true })] });
 }
 
-const keyOf = (keySize: number, n: number): Uint32Array | null => (keySize === 0 ? null : keySize === 8 ? new Uint32Array([32, n]) : new Uint32Array([n]));
+const keyOf = (keySize: number, n: number): Uint32Array | null =>
+  keySize === 0 ? null : keySize === 8 ? new Uint32Array([32, n]) : new Uint32Array([n]);
 
 function put(task: Task, fd: number, keySize: number, valueSize: number, n: number): number {
   return task.bpf(2, { map_fd: fd, key: keyOf(keySize, n), value: new Uint32Array(Math.max(2, valueSize / 4)).fill(n + 1) });
@@ -106,7 +116,8 @@ test('memory comes with elements, and all of it goes back', () => {
   const before = kernel.arena.used;
   const map = makeMap(task, 1, 16, 256, 1_000_000);
   expect(kernel.arena.used - before).toBeLessThan(2048);
-  for (let n = 0; n < 5000; n++) expect(task.bpf(2, { map_fd: 3, key: new Uint32Array([n, 0, 0, 0]), value: new Uint8Array(256) })).toBe(0);
+  for (let n = 0; n < 5000; n++)
+    expect(task.bpf(2, { map_fd: 3, key: new Uint32Array([n, 0, 0, 0]), value: new Uint8Array(256) })).toBe(0);
   const full = kernel.arena.used;
   expect(full - before).toBeGreaterThan(5000 * 280);
   for (let n = 0; n < 5000; n++) expect(task.bpf(3, { map_fd: 3, key: new Uint32Array([n, 0, 0, 0]) })).toBe(0);
@@ -125,7 +136,7 @@ test('a walk by get_next_key is whole while the table grows under it', () => {
   for (let key = 0; key < 100; key++) add(key);
   const seen = new Map<number, number>();
   let fresh = 1000;
-  for (let key: Uint32Array | null = null; ; ) {
+  for (let key: Uint32Array | null = null; ;) {
     const next_key: Uint32Array = new Uint32Array(1);
     if (task.bpf(4, { map_fd: 3, key, next_key }) !== 0) break;
     key = next_key;

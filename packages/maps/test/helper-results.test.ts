@@ -28,12 +28,21 @@ interface Row {
   readonly out?: string;
 }
 
-const lines = readFileSync(new URL('oracle/helper-results.jsonl', import.meta.url), 'utf8').trimEnd().split('\n');
+const lines = readFileSync(new URL('oracle/helper-results.jsonl', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n');
 const rows = lines.slice(1).map((line) => JSON.parse(line) as Row);
 
 const IDS: Readonly<Record<string, number>> = {
-  snprintf: 165, strtol: 105, strtoul: 106, strncmp: 182, csum_diff: 28, ringbuf_output: 130,
-  ringbuf_reserve: 131, ringbuf_submit: 132, ringbuf_query: 134,
+  snprintf: 165,
+  strtol: 105,
+  strtoul: 106,
+  strncmp: 182,
+  csum_diff: 28,
+  ringbuf_output: 130,
+  ringbuf_reserve: 131,
+  ringbuf_submit: 132,
+  ringbuf_query: 134,
 };
 
 class Caller {
@@ -65,10 +74,19 @@ class Caller {
 
 const RUN: Readonly<Record<string, (caller: Caller, row: Row) => unknown>> = {
   snprintf(caller, { format, args, size, result }) {
-    const values = args!.map((arg) => (typeof arg === 'string' ? BigInt.asUintN(64, BigInt(arg)) : BigInt(caller.put(fromHex(arg.text)))));
+    const values = args!.map((arg) =>
+      typeof arg === 'string' ? BigInt.asUintN(64, BigInt(arg)) : BigInt(caller.put(fromHex(arg.text))),
+    );
     const data = caller.put(new Uint8Array(new BigUint64Array(values).buffer));
     const buffer = caller.put(new Uint8Array(128));
-    const answer = caller.call('snprintf', buffer, size!, caller.put(new TextEncoder().encode(`${format}\0`)), data, values.length * 8);
+    const answer = caller.call(
+      'snprintf',
+      buffer,
+      size!,
+      caller.put(new TextEncoder().encode(`${format}\0`)),
+      data,
+      values.length * 8,
+    );
     void result;
     return { result: answer, out: toHex(caller.bytes(buffer, 128)) };
   },
@@ -111,11 +129,20 @@ test.each([...new Set(rows.map(({ helper }) => helper))])('%s', (name) => {
     const answer = RUN[name]!(new Caller(), row) as { result?: number; out?: string; sign?: number; query?: number[] };
     const { result, out, sign, load, ...question } = row;
     // What the verifier refuses at load, a helper refuses when it is called.
-    const same = load !== undefined ? (answer.result ?? 0) < 0
-      : answer.result === result && answer.sign === sign && String(answer.query) === String(row.query) && ((result ?? 0) < 0 || answer.out === out);
-    if (!same) differences.push(`${JSON.stringify(question)}: ${load ?? result ?? sign} ${text(out)} but ${answer.result ?? answer.sign} ${text(answer.out)}`);
+    const same =
+      load !== undefined
+        ? (answer.result ?? 0) < 0
+        : answer.result === result &&
+          answer.sign === sign &&
+          String(answer.query) === String(row.query) &&
+          ((result ?? 0) < 0 || answer.out === out);
+    if (!same)
+      differences.push(
+        `${JSON.stringify(question)}: ${load ?? result ?? sign} ${text(out)} but ${answer.result ?? answer.sign} ${text(answer.out)}`,
+      );
   }
   expect(differences).toEqual([]);
 });
 
-const text = (hex: string | undefined): string => (hex === undefined ? '' : JSON.stringify(String.fromCharCode(...fromHex(hex)).replace(/\0+$/, '')));
+const text = (hex: string | undefined): string =>
+  hex === undefined ? '' : JSON.stringify(String.fromCharCode(...fromHex(hex)).replace(/\0+$/, ''));

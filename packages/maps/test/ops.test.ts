@@ -9,7 +9,9 @@ import { expect, test } from 'vitest';
 import { maps, setDeviceDirectory } from '../src/index.ts';
 import { replay, type Case } from './support/replay.ts';
 
-const lines = readFileSync(new URL('oracle/ops.jsonl', import.meta.url), 'utf8').trimEnd().split('\n');
+const lines = readFileSync(new URL('oracle/ops.jsonl', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n');
 const cases = lines.slice(1).map((line) => JSON.parse(line) as Case);
 
 /** What is not answered as the recorded kernel answered, and why. */

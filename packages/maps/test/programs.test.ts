@@ -3,7 +3,17 @@
 import { Kernel } from '@libbpf-ts/kernel';
 import { expect, test } from 'vitest';
 
-import { advanceTime, maps, mapKfuncs, onTrace, openPerfEvent, perfEvent, readTrace, RingbufReader, UserRingbufWriter } from '../src/index.ts';
+import {
+  advanceTime,
+  maps,
+  mapKfuncs,
+  onTrace,
+  openPerfEvent,
+  perfEvent,
+  readTrace,
+  RingbufReader,
+  UserRingbufWriter,
+} from '../src/index.ts';
 import { engines, loadProgram, makeMap, type Maps } from './support/program.ts';
 
 const variants = engines.flatMap((engine) => [true, false].map((known): [string, boolean] => [engine, known]));
@@ -41,7 +51,16 @@ const counter = (size: number): string => `
   exit`;
 
 test.each(variants)('counters in every kind of hash, on %s, map known: %s', (engine, known) => {
-  for (const [type, keySize] of [[1, 4], [5, 4], [9, 4], [10, 4], [1, 16], [5, 12], [9, 13], [10, 16]] as const) {
+  for (const [type, keySize] of [
+    [1, 4],
+    [5, 4],
+    [9, 4],
+    [10, 4],
+    [1, 16],
+    [5, 12],
+    [9, 13],
+    [10, 16],
+  ] as const) {
     const { kernel, task } = boot();
     const m = makeMap(task, type, keySize, 8, 16);
     const program = loadProgram(kernel, counter(keySize), { m }, engine, known);
@@ -79,11 +98,13 @@ test.each(variants)('elements of arrays, on %s, map known: %s', (engine, known) 
   }
 });
 
-test.each(variants)('an element replaced by an update keeps its bytes for who holds it, on %s, map known: %s', (engine, known) => {
-  const { kernel, task } = boot();
-  const m = makeMap(task, 1, 4, 8, 4);
-  task.bpf(2, { map_fd: 3, key: new Uint32Array([5]), value: new Uint32Array([77, 0]) });
-  const text = `
+test.each(variants)(
+  'an element replaced by an update keeps its bytes for who holds it, on %s, map known: %s',
+  (engine, known) => {
+    const { kernel, task } = boot();
+    const m = makeMap(task, 1, 4, 8, 4);
+    task.bpf(2, { map_fd: 3, key: new Uint32Array([5]), value: new Uint32Array([77, 0]) });
+    const text = `
     *(u32 *)(r10 -4) = 5
     r2 = r10
     r2 += -4
@@ -100,9 +121,10 @@ test.each(variants)('an element replaced by an update keeps its bytes for who ho
     call bpf_map_update_elem#2
     r0 = *(u64 *)(r6 +0)
     exit`;
-  expect(run(kernel, text, { m }, engine, known)).toBe(77n);
-  expect(kernel.arena.view.getUint32(m.lookup(keyAt(kernel, 5)), true)).toBe(99);
-});
+    expect(run(kernel, text, { m }, engine, known)).toBe(77n);
+    expect(kernel.arena.view.getUint32(m.lookup(keyAt(kernel, 5)), true)).toBe(99);
+  },
+);
 
 function keyAt(kernel: Kernel, key: number): number {
   const address = kernel.arena.allocate(8);
@@ -141,7 +163,10 @@ test.each(variants)('maps in maps, on %s, map known: %s', (engine, known) => {
 test.each(variants)('longest prefixes, on %s, map known: %s', (engine, known) => {
   const { kernel, task } = boot();
   const m = makeMap(task, 11, 8, 8, 8, { map_flags: 1 });
-  for (const [bits, address, value] of [[8, 10, 1], [16, 0x010a, 2]] as const) {
+  for (const [bits, address, value] of [
+    [8, 10, 1],
+    [16, 0x010a, 2],
+  ] as const) {
     expect(task.bpf(2, { map_fd: 3, key: new Uint32Array([bits, address]), value: new Uint32Array([value, 0]) })).toBe(0);
   }
   const look = (address: number): string => `
@@ -154,7 +179,11 @@ test.each(variants)('longest prefixes, on %s, map known: %s', (engine, known) =>
     if r0 == 0x0 goto pc+1
     r0 = *(u64 *)(r0 +0)
     exit`;
-  expect([0x0201_010a, 0x0201_050a, 0x0201_010b].map((address) => run(kernel, look(address), { m }, engine, known))).toEqual([2n, 1n, 0n]);
+  expect([0x0201_010a, 0x0201_050a, 0x0201_010b].map((address) => run(kernel, look(address), { m }, engine, known))).toEqual([
+    2n,
+    1n,
+    0n,
+  ]);
 });
 
 test.each(variants)('tail calls follow a prog_array, on %s, map known: %s', (engine, known) => {
@@ -173,13 +202,15 @@ test.each(variants)('tail calls follow a prog_array, on %s, map known: %s', (eng
   expect(program.run(0)).toBe(42);
 });
 
-test.each(variants)('a ring buffer: reserve, submit, discard, output, query; user space reads, on %s, map known: %s', (engine, known) => {
-  const { kernel, task } = boot();
-  const m = makeMap(task, 27, 0, 0, 4096);
-  const reader = new RingbufReader(m);
-  let woken = 0;
-  const stop = reader.onData(() => woken++);
-  const text = `
+test.each(variants)(
+  'a ring buffer: reserve, submit, discard, output, query; user space reads, on %s, map known: %s',
+  (engine, known) => {
+    const { kernel, task } = boot();
+    const m = makeMap(task, 27, 0, 0, 4096);
+    const reader = new RingbufReader(m);
+    let woken = 0;
+    const stop = reader.onData(() => woken++);
+    const text = `
     r1 = map(m)
     r2 = 12
     r3 = 0
@@ -201,39 +232,43 @@ test.each(variants)('a ring buffer: reserve, submit, discard, output, query; use
     r2 = 0
     call bpf_ringbuf_query#134
     exit`;
-  const program = loadProgram(kernel, text, { m }, engine, known);
-  expect(program.run(0)).toBe(24 + 16);
-  const records: string[] = [];
-  expect(reader.consume((record) => void records.push(Buffer.from(record).toString('hex')))).toBe(2);
-  expect(records).toEqual(['010000000000000002000000', '0300000000']);
-  expect(woken).toBe(1);
-  stop();
-  // It wraps, and refuses when it is full.
-  for (let round = 0; round < 500; round++) {
-    program.run(0);
-    reader.consume((record) => expect([12, 5]).toContain(record.length));
-  }
-  let full = 0;
-  while (program.run(0) > 0 && full < 1000) full++;
-  expect(full).toBe(Math.floor(4096 / 40));
-});
+    const program = loadProgram(kernel, text, { m }, engine, known);
+    expect(program.run(0)).toBe(24 + 16);
+    const records: string[] = [];
+    expect(reader.consume((record) => void records.push(Buffer.from(record).toString('hex')))).toBe(2);
+    expect(records).toEqual(['010000000000000002000000', '0300000000']);
+    expect(woken).toBe(1);
+    stop();
+    // It wraps, and refuses when it is full.
+    for (let round = 0; round < 500; round++) {
+      program.run(0);
+      reader.consume((record) => expect([12, 5]).toContain(record.length));
+    }
+    let full = 0;
+    while (program.run(0) > 0 && full < 1000) full++;
+    expect(full).toBe(Math.floor(4096 / 40));
+  },
+);
 
-test.each(variants)('a discarded record is passed over; a reserved one stops the reader, on %s, map known: %s', (engine, known) => {
-  const { kernel, task } = boot();
-  const m = makeMap(task, 27, 0, 0, 4096);
-  const reserve = `
+test.each(variants)(
+  'a discarded record is passed over; a reserved one stops the reader, on %s, map known: %s',
+  (engine, known) => {
+    const { kernel, task } = boot();
+    const m = makeMap(task, 27, 0, 0, 4096);
+    const reserve = `
     r1 = map(m)
     r2 = 8
     r3 = 0
     call bpf_ringbuf_reserve#131`;
-  const sample = Number(run(kernel, `${reserve}\nexit`, { m }, engine, known));
-  run(kernel, `${reserve}\nr1 = r0\nr2 = 0\ncall bpf_ringbuf_discard#133\nr0 = 0\nexit`, { m }, engine, known);
-  const reader = new RingbufReader(m);
-  expect(reader.consume(() => {})).toBe(0);
-  run(kernel, `r1 = ${sample}\nr2 = 0\ncall bpf_ringbuf_submit#132\nr0 = 0\nexit`, { m }, engine, known);
-  expect(reader.consume(() => {})).toBe(1);
-  expect(reader.available).toBe(0);
-});
+    const sample = Number(run(kernel, `${reserve}\nexit`, { m }, engine, known));
+    run(kernel, `${reserve}\nr1 = r0\nr2 = 0\ncall bpf_ringbuf_discard#133\nr0 = 0\nexit`, { m }, engine, known);
+    const reader = new RingbufReader(m);
+    expect(reader.consume(() => {})).toBe(0);
+    run(kernel, `r1 = ${sample}\nr2 = 0\ncall bpf_ringbuf_submit#132\nr0 = 0\nexit`, { m }, engine, known);
+    expect(reader.consume(() => {})).toBe(1);
+    expect(reader.available).toBe(0);
+  },
+);
 
 test.each(variants)('perf events: the entry of the current CPU, and every refusal, on %s, map known: %s', (engine, known) => {
   const { kernel, task } = boot();
@@ -256,7 +291,10 @@ test.each(variants)('perf events: the entry of the current CPU, and every refusa
   kernel.runtime.cpu = 1;
   expect(send('0x0')).toBe(-95n);
   const samples = perfEvent(task, fd).drain();
-  expect(samples.map((sample) => [sample.length, sample[0]])).toEqual([[12, 9], [12, 9]]);
+  expect(samples.map((sample) => [sample.length, sample[0]])).toEqual([
+    [12, 9],
+    [12, 9],
+  ]);
 });
 
 test.each(variants)('callbacks: bpf_loop and bpf_for_each_map_elem, on %s, map known: %s', (engine, known) => {
@@ -283,7 +321,8 @@ test.each(variants)('callbacks: bpf_loop and bpf_for_each_map_elem, on %s, map k
     r0 = 0
     exit`;
   expect(run(kernel, sum, { m }, engine, known)).toBe(4545n);
-  const loop = (count: number, flags: number): string => `
+  const loop = (count: number, flags: number): string =>
+    `
     r1 = ${count}
     r2 = subprog[+8]
     r3 = r10
@@ -301,10 +340,17 @@ test.each(variants)('callbacks: bpf_loop and bpf_for_each_map_elem, on %s, map k
     if r1 != 0x9 goto pc+1
     r0 = 1
     exit`.replace('+8]', '+9]');
-  expect([loop(5, 0), loop(100, 0), loop(5, 1), loop(1 << 24, 0)].map((text) => run(kernel, text, {}, engine, known))).toEqual([15n, 55n, -22n, -7n]);
+  expect([loop(5, 0), loop(100, 0), loop(5, 1), loop(1 << 24, 0)].map((text) => run(kernel, text, {}, engine, known))).toEqual([
+    15n,
+    55n,
+    -22n,
+    -7n,
+  ]);
   const { forEach } = m.ops;
   let total = 0;
-  expect(forEach!(m, (key, value) => void (total += kernel.arena.u32[value >> 2]! + kernel.arena.u32[key >> 2]! * 100))).toBe(10);
+  expect(forEach!(m, (key, value) => void (total += kernel.arena.u32[value >> 2]! + kernel.arena.u32[key >> 2]! * 100))).toBe(
+    10,
+  );
   expect(total).toBe(4545);
   // Deleting while walking: every element is seen once.
   const seen = new Set<number>();
@@ -358,18 +404,29 @@ test.each(variants)('text: bpf_trace_printk, bpf_snprintf, strtol, strncmp, comm
   };
   const format = put(0, 'n=%d x=%llx %s');
   const name = put(64, 'zero');
-  expect(run(kernel, `
+  expect(
+    run(
+      kernel,
+      `
     r1 = ${format}
     r2 = 15
     r3 = -3
     r4 = -1
     r5 = ${name}
     call bpf_trace_printk#6
-    exit`, {}, engine, known)).toBe(28n);
+    exit`,
+      {},
+      engine,
+      known,
+    ),
+  ).toBe(28n);
   expect(lines).toEqual(['n=-3 x=ffffffffffffffff zero']);
   expect(readTrace(kernel)).toEqual(lines);
   put(64, ' -0x1fz');
-  expect(run(kernel, `
+  expect(
+    run(
+      kernel,
+      `
     r1 = ${name}
     r2 = 8
     r3 = 16
@@ -378,14 +435,29 @@ test.each(variants)('text: bpf_trace_printk, bpf_snprintf, strtol, strncmp, comm
     call bpf_strtol#105
     if r0 != 0x6 goto pc+1
     r0 = *(u64 *)(r10 -8)
-    exit`, {}, engine, known)).toBe(-31n);
-  expect(kernel.because(task, 'test', () => run(kernel, `
+    exit`,
+      {},
+      engine,
+      known,
+    ),
+  ).toBe(-31n);
+  expect(
+    kernel.because(task, 'test', () =>
+      run(
+        kernel,
+        `
     r1 = r10
     r1 += -16
     r2 = 16
     call bpf_get_current_comm#16
     r0 = *(u64 *)(r10 -16)
-    exit`, {}, engine, known))).toBe(Buffer.from('tester\0\0').readBigInt64LE());
+    exit`,
+        {},
+        engine,
+        known,
+      ),
+    ),
+  ).toBe(Buffer.from('tester\0\0').readBigInt64LE());
 });
 
 test.each(variants)('clocks and numbers, on %s, map known: %s', (engine, known) => {
@@ -448,8 +520,9 @@ test.each(variants)('timers fire at their time, once; deleting the element cance
 
 test('bpf_iter_num counts from start to end', () => {
   const { kernel } = boot();
-  const [create, next, destroy] = ['bpf_iter_num_new', 'bpf_iter_num_next', 'bpf_iter_num_destroy'].map((name) =>
-    kernel.helperOf(mapKfuncs.find(([row]) => row === name)![1]).run);
+  const [create, next, destroy] = ['bpf_iter_num_new', 'bpf_iter_num_next', 'bpf_iter_num_destroy'].map(
+    (name) => kernel.helperOf(mapKfuncs.find(([row]) => row === name)![1]).run,
+  );
   const at = kernel.arena.allocate(8);
   const walk = (start: number, end: number): number[] => {
     const seen: number[] = [];
@@ -458,6 +531,12 @@ test('bpf_iter_num counts from start to end', () => {
     destroy!(at);
     return seen;
   };
-  expect([walk(3, 6), walk(-2, 1), walk(5, 5), walk(6, 5), walk(0, 1 << 24)]).toEqual([[3, 4, 5], [-2, -1, 0], [], [-22], [-7]]);
+  expect([walk(3, 6), walk(-2, 1), walk(5, 5), walk(6, 5), walk(0, 1 << 24)]).toEqual([
+    [3, 4, 5],
+    [-2, -1, 0],
+    [],
+    [-22],
+    [-7],
+  ]);
   expect(walk(-0x8000_0000, -0x7fff_fffe)).toEqual([-0x8000_0000, -0x7fff_ffff]);
 });

@@ -46,8 +46,15 @@ export const MAXIMUM_SNAPLEN = 262_144;
 /** The usual names of link types, for messages. */
 export function linkTypeName(linkType: number): string {
   const names: Readonly<Record<number, string>> = {
-    0: 'BSD loopback', 1: 'Ethernet', 101: 'raw IP', 105: 'IEEE 802.11', 113: 'Linux cooked (SLL)', 127: 'radiotap', 228: 'raw IPv4',
-    229: 'raw IPv6', 276: 'Linux cooked v2 (SLL2)',
+    0: 'BSD loopback',
+    1: 'Ethernet',
+    101: 'raw IP',
+    105: 'IEEE 802.11',
+    113: 'Linux cooked (SLL)',
+    127: 'radiotap',
+    228: 'raw IPv4',
+    229: 'raw IPv6',
+    276: 'Linux cooked v2 (SLL2)',
   };
   const name = names[linkType];
   return name === undefined ? `link type ${linkType}` : `${name} (link type ${linkType})`;

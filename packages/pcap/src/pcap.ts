@@ -33,7 +33,7 @@ export function readPcap(bytes: Uint8Array): Capture {
   if (bytes.length < 24) throw new PcapError('truncated', bytes.length, 'the pcap file ends within its header of 24 bytes');
   const linkType = view.getUint32(20, found.littleEndian) & 0xffff;
   const packets: CapturedPacket[] = [];
-  for (let offset = 24; offset < bytes.length; ) {
+  for (let offset = 24; offset < bytes.length;) {
     const packet = record(bytes, view, offset, packets.length + 1, found);
     packets.push(packet);
     offset += 16 + packet.data.length;
@@ -41,15 +41,28 @@ export function readPcap(bytes: Uint8Array): Capture {
   return { format: 'pcap', linkType, packets };
 }
 
-function record(bytes: Uint8Array, view: DataView, offset: number, number: number, { littleEndian, nanosecondsPerTick }: Header): CapturedPacket {
-  if (offset + 16 > bytes.length) throw new PcapError('truncated', offset, `the pcap file ends within the header of packet ${number}`);
+function record(
+  bytes: Uint8Array,
+  view: DataView,
+  offset: number,
+  number: number,
+  { littleEndian, nanosecondsPerTick }: Header,
+): CapturedPacket {
+  if (offset + 16 > bytes.length)
+    throw new PcapError('truncated', offset, `the pcap file ends within the header of packet ${number}`);
   const seconds = view.getUint32(offset, littleEndian);
   const ticks = view.getUint32(offset + 4, littleEndian);
   const length = view.getUint32(offset + 8, littleEndian);
   const originalLength = view.getUint32(offset + 12, littleEndian);
-  if (length > MAXIMUM_SNAPLEN) throw new PcapError('malformed', offset + 8, `packet ${number} claims ${length} bytes, more than any capture holds`);
+  if (length > MAXIMUM_SNAPLEN)
+    throw new PcapError('malformed', offset + 8, `packet ${number} claims ${length} bytes, more than any capture holds`);
   const left = bytes.length - offset - 16;
-  if (length > left) throw new PcapError('truncated', offset + 16, `the pcap file is cut in the middle of packet ${number}: ${left} of ${length} bytes are there`);
+  if (length > left)
+    throw new PcapError(
+      'truncated',
+      offset + 16,
+      `the pcap file is cut in the middle of packet ${number}: ${left} of ${length} bytes are there`,
+    );
   return {
     data: bytes.subarray(offset + 16, offset + 16 + length),
     originalLength,

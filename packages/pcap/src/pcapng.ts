@@ -34,7 +34,7 @@ export function isPcapng(bytes: Uint8Array): boolean {
 /** Reads a pcapng file; throws {@link PcapError} where it is cut, damaged, or mixes link types. */
 export function readPcapng(bytes: Uint8Array): Capture {
   const reader = new Reader(bytes);
-  for (let offset = 0; offset < bytes.length; ) offset = reader.block(offset);
+  for (let offset = 0; offset < bytes.length;) offset = reader.block(offset);
   return { format: 'pcapng', linkType: reader.linkType ?? 1, packets: reader.packets };
 }
 
@@ -76,10 +76,17 @@ class Reader {
     if (this.#view.getUint32(offset, true) === SECTION_HEADER) this.#byteOrder(offset);
     else if (offset === 0) throw new PcapError('not-a-capture', 0, 'this is not a pcapng file');
     const length = this.#u32(offset + 4);
-    if (length < 12 || length % 4 !== 0) throw new PcapError('malformed', offset + 4, `a block claims a length of ${length} bytes`);
-    if (length > left) throw new PcapError('truncated', offset, `the pcapng file is cut in the middle of a block: ${left} of ${length} bytes are there`);
+    if (length < 12 || length % 4 !== 0)
+      throw new PcapError('malformed', offset + 4, `a block claims a length of ${length} bytes`);
+    if (length > left)
+      throw new PcapError(
+        'truncated',
+        offset,
+        `the pcapng file is cut in the middle of a block: ${left} of ${length} bytes are there`,
+      );
     const repeated = this.#u32(offset + length - 4);
-    if (repeated !== length) throw new PcapError('malformed', offset + length - 4, `a block ends with length ${repeated}, it began with ${length}`);
+    if (repeated !== length)
+      throw new PcapError('malformed', offset + length - 4, `a block ends with length ${repeated}, it began with ${length}`);
     return { type: this.#u32(offset), start: offset + 8, end: offset + length - 4, next: offset + length };
   }
 
@@ -90,14 +97,15 @@ class Reader {
   }
 
   #need(block: Block, length: number, what: string): void {
-    if (block.end - block.start < length) throw new PcapError('malformed', block.start, `${what} is shorter than its ${length} fixed bytes`);
+    if (block.end - block.start < length)
+      throw new PcapError('malformed', block.start, `${what} is shorter than its ${length} fixed bytes`);
   }
 
   #interface(block: Block): Interface {
     this.#need(block, 8, 'an interface description');
     let ticksPerSecond = 1_000_000n;
     let offsetSeconds = 0n;
-    for (let at = block.start + 8; at + 4 <= block.end; ) {
+    for (let at = block.start + 8; at + 4 <= block.end;) {
       const code = this.#u16(at);
       const length = this.#u16(at + 2);
       if (code === 0) break;
@@ -136,19 +144,42 @@ class Reader {
 
   #interfaceOf(block: Block, index: number): Interface {
     const found = this.#interfaces[index];
-    if (found === undefined) throw new PcapError('malformed', block.start, `a packet names interface ${index}, its section describes ${this.#interfaces.length}`);
+    if (found === undefined)
+      throw new PcapError(
+        'malformed',
+        block.start,
+        `a packet names interface ${index}, its section describes ${this.#interfaces.length}`,
+      );
     return found;
   }
 
-  #packet(block: Block, from: Interface, start: number, length: number, originalLength: number, ticks: bigint | undefined): void {
+  #packet(
+    block: Block,
+    from: Interface,
+    start: number,
+    length: number,
+    originalLength: number,
+    ticks: bigint | undefined,
+  ): void {
     const number = this.packets.length + 1;
-    if (length > MAXIMUM_SNAPLEN) throw new PcapError('malformed', block.start, `packet ${number} claims ${length} bytes, more than any capture holds`);
-    if (start + length > block.end) throw new PcapError('malformed', block.start, `packet ${number} claims ${length} bytes, its block holds ${block.end - start}`);
+    if (length > MAXIMUM_SNAPLEN)
+      throw new PcapError('malformed', block.start, `packet ${number} claims ${length} bytes, more than any capture holds`);
+    if (start + length > block.end)
+      throw new PcapError(
+        'malformed',
+        block.start,
+        `packet ${number} claims ${length} bytes, its block holds ${block.end - start}`,
+      );
     this.linkType ??= from.linkType;
     if (this.linkType !== from.linkType) {
-      throw new PcapError('mixed-link-types', block.start, `packet ${number} is ${linkTypeName(from.linkType)}, those before it are ${linkTypeName(this.linkType)}`);
+      throw new PcapError(
+        'mixed-link-types',
+        block.start,
+        `packet ${number} is ${linkTypeName(from.linkType)}, those before it are ${linkTypeName(this.linkType)}`,
+      );
     }
-    const timestamp = ticks === undefined ? 0n : (ticks * 1_000_000_000n) / from.ticksPerSecond + from.offsetSeconds * 1_000_000_000n;
+    const timestamp =
+      ticks === undefined ? 0n : (ticks * 1_000_000_000n) / from.ticksPerSecond + from.offsetSeconds * 1_000_000_000n;
     this.packets.push({ data: this.#bytes.subarray(start, start + length), originalLength, timestamp });
   }
 }

@@ -10,7 +10,10 @@ import { describe, expect, test } from 'vitest';
 const packet = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * seed) & 0xff);
 
 /** A pcap file of the given variant with one record for each packet. */
-function pcap(variant: { littleEndian: boolean; nanoseconds: boolean; linkType?: number }, packets: readonly Uint8Array[]): Uint8Array {
+function pcap(
+  variant: { littleEndian: boolean; nanoseconds: boolean; linkType?: number },
+  packets: readonly Uint8Array[],
+): Uint8Array {
   const bytes = new Uint8Array(24 + packets.reduce((sum, data) => sum + 16 + data.length, 0));
   const view = new DataView(bytes.buffer);
   const put = (offset: number, value: number): void => view.setUint32(offset, value, variant.littleEndian);
@@ -55,13 +58,21 @@ describe('pcap', () => {
     ['a cut packet', whole.slice(0, 24 + 76 + 16 + 5), 'truncated', 116, /middle of packet 2: 5 of 20/],
     ['a mad length', Uint8Array.from(whole, (byte, i) => (i === 35 ? 0xff : byte)), 'malformed', 32, /packet 1 claims/],
   ])('says what is wrong with %s', (_, bytes, code, offset, text) => {
-    expect(() => readCapture(bytes)).toThrow(expect.objectContaining({ name: 'PcapError', code, offset, message: expect.stringMatching(text) as string }));
+    expect(() => readCapture(bytes)).toThrow(
+      expect.objectContaining({ name: 'PcapError', code, offset, message: expect.stringMatching(text) as string }),
+    );
   });
 });
 
 describe('pcapng', () => {
   const packets = [
-    { data: packet(61), originalLength: 61, timestamp: 1_700_000_000_123_456_789n, verdict: { kind: VERDICT_TC, code: -1n } as const, comment: 'next' },
+    {
+      data: packet(61),
+      originalLength: 61,
+      timestamp: 1_700_000_000_123_456_789n,
+      verdict: { kind: VERDICT_TC, code: -1n } as const,
+      comment: 'next',
+    },
     { data: packet(14), originalLength: 99, timestamp: 5n },
   ];
   const file = writePcapng(packets, 'eth7');
@@ -69,9 +80,9 @@ describe('pcapng', () => {
   test('reads what it wrote', () => {
     const capture = readCapture(file);
     expect(capture.format).toBe('pcapng');
-    expect(capture.packets.map(({ data, originalLength, timestamp }) => ({ data: [...data], originalLength, timestamp }))).toEqual(
-      packets.map(({ data, originalLength, timestamp }) => ({ data: [...data], originalLength, timestamp })),
-    );
+    expect(
+      capture.packets.map(({ data, originalLength, timestamp }) => ({ data: [...data], originalLength, timestamp })),
+    ).toEqual(packets.map(({ data, originalLength, timestamp }) => ({ data: [...data], originalLength, timestamp })));
   });
 
   test('is cut', () => {
@@ -85,8 +96,20 @@ describe('pcapng', () => {
     try {
       writeFileSync(join(folder, 'x.pcapng'), file);
       const fields = ['frame.time_epoch', 'frame.len', 'frame.cap_len', 'frame.comment', 'frame.verdict.ebpf_tc'];
-      const text = execFileSync('tshark', ['-r', join(folder, 'x.pcapng'), '-T', 'fields', ...fields.flatMap((field) => ['-e', field])], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      expect(text.split('\n').slice(0, 2).map((line) => line.split('\t').slice(1))).toEqual([['61', '61', 'next', '-1'], ['99', '14', '', '']]);
+      const text = execFileSync(
+        'tshark',
+        ['-r', join(folder, 'x.pcapng'), '-T', 'fields', ...fields.flatMap((field) => ['-e', field])],
+        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+      );
+      expect(
+        text
+          .split('\n')
+          .slice(0, 2)
+          .map((line) => line.split('\t').slice(1)),
+      ).toEqual([
+        ['61', '61', 'next', '-1'],
+        ['99', '14', '', ''],
+      ]);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -97,7 +120,9 @@ test('no mutated file throws anything untyped or hangs', () => {
   const seeds = [
     pcap({ littleEndian: true, nanoseconds: false }, [packet(60), packet(20)]),
     pcap({ littleEndian: false, nanoseconds: true }, [packet(30)]),
-    writePcapng([{ data: packet(33), originalLength: 33, timestamp: 9n, verdict: { kind: VERDICT_TC, code: 2n }, comment: 'x' }]),
+    writePcapng([
+      { data: packet(33), originalLength: 33, timestamp: 9n, verdict: { kind: VERDICT_TC, code: 2n }, comment: 'x' },
+    ]),
   ];
   const edits = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 12 });
   fc.assert(

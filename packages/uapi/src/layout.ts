@@ -50,18 +50,40 @@ const integer = <T>(
   write: (view: DataView, offset: number, value: T) => void,
 ): FieldType<T> => ({ size, align: size, kind: 'integer', read, write });
 
-export const u8: FieldType<number> = integer(1, (v, o) => v.getUint8(o), (v, o, n) => v.setUint8(o, n));
-export const u16: FieldType<number> = integer(2, (v, o) => v.getUint16(o, true), (v, o, n) => v.setUint16(o, n, true));
-export const u32: FieldType<number> = integer(4, (v, o) => v.getUint32(o, true), (v, o, n) => v.setUint32(o, n, true));
-export const s32: FieldType<number> = integer(4, (v, o) => v.getInt32(o, true), (v, o, n) => v.setInt32(o, n, true));
-export const u64: FieldType<bigint> = integer(8, (v, o) => v.getBigUint64(o, true), (v, o, n) => v.setBigUint64(o, n, true));
+export const u8: FieldType<number> = integer(
+  1,
+  (v, o) => v.getUint8(o),
+  (v, o, n) => v.setUint8(o, n),
+);
+export const u16: FieldType<number> = integer(
+  2,
+  (v, o) => v.getUint16(o, true),
+  (v, o, n) => v.setUint16(o, n, true),
+);
+export const u32: FieldType<number> = integer(
+  4,
+  (v, o) => v.getUint32(o, true),
+  (v, o, n) => v.setUint32(o, n, true),
+);
+export const s32: FieldType<number> = integer(
+  4,
+  (v, o) => v.getInt32(o, true),
+  (v, o, n) => v.setInt32(o, n, true),
+);
+export const u64: FieldType<bigint> = integer(
+  8,
+  (v, o) => v.getBigUint64(o, true),
+  (v, o, n) => v.setBigUint64(o, n, true),
+);
 /** A user pointer: the address as the raw form carries it. The typed form gives a buffer instead. */
 export const ptr: FieldType<bigint> = { ...u64, kind: 'pointer' };
 
 /** `char name[length]` as bytes. */
 export function bytes(length: number): FieldType<Uint8Array> {
   return {
-    size: length, align: 1, kind: 'bytes',
+    size: length,
+    align: 1,
+    kind: 'bytes',
     read: (view, offset) => new Uint8Array(view.buffer, view.byteOffset + offset, length).slice(),
     write: (view, offset, value) => {
       const target = new Uint8Array(view.buffer, view.byteOffset + offset, length);
@@ -74,7 +96,9 @@ export function bytes(length: number): FieldType<Uint8Array> {
 /** `char name[length]` as text up to the first NUL; the last byte is cut so that a NUL remains. */
 export function text(length: number): FieldType<string> {
   return {
-    size: length, align: 1, kind: 'text',
+    size: length,
+    align: 1,
+    kind: 'text',
     read: (view, offset) => {
       const raw = new Uint8Array(view.buffer, view.byteOffset + offset, length);
       const end = raw.indexOf(0);
@@ -94,9 +118,13 @@ export function at<T>(offset: number, type: FieldType<T>): PlacedField<T> {
 }
 
 /** A structure as a field of another. */
-export function nested<F extends Record<string, FieldSpec>>(inner: Struct<F>): FieldType<{ [K in keyof F]?: ValueOf<F[K]> | undefined }> {
+export function nested<F extends Record<string, FieldSpec>>(
+  inner: Struct<F>,
+): FieldType<{ [K in keyof F]?: ValueOf<F[K]> | undefined }> {
   return {
-    size: inner.size, align: 8, kind: 'struct',
+    size: inner.size,
+    align: 8,
+    kind: 'struct',
     read: (view, offset) => inner.read(view, offset),
     write: (view, offset, value) => inner.write(view, value, offset),
   };
@@ -120,7 +148,10 @@ export function struct<F extends Record<string, FieldSpec>>(name: string, fields
   const { list, end, align } = place(fields);
   const offsets = new Map(list.map((field) => [field.name, field.offset]));
   return {
-    name, end, fields: list, size: Math.ceil(end / align) * align,
+    name,
+    end,
+    fields: list,
+    size: Math.ceil(end / align) * align,
     offsetOf: (field) => offsets.get(field)!,
     read: (view, offset = 0) =>
       Object.fromEntries(list.map((field) => [field.name, field.type.read(view, offset + field.offset)])) as never,

@@ -33,7 +33,8 @@ function encodeFields(layout: Struct, attr: Record<string, unknown>, view: DataV
   for (const { name, offset, type } of layout.fields) {
     const value = attr[name];
     if (value === undefined) continue;
-    if (type.kind === 'pointer') type.write(view, base + offset, typeof value === 'bigint' ? value : memory.map(isBuffer(value) ? value : null));
+    if (type.kind === 'pointer')
+      type.write(view, base + offset, typeof value === 'bigint' ? value : memory.map(isBuffer(value) ? value : null));
     else type.write(view, base + offset, value);
   }
 }
@@ -51,7 +52,9 @@ function decodeFields(layout: Struct, attr: Record<string, unknown>, before: Dat
  * A kernel implements `bpf` by it, so both forms run the same checks.
  */
 export function bpfTyped<C extends BpfCmdNumber>(
-  raw: (cmd: number, attr: Uint8Array, size: number, memory: UserMemory) => number, cmd: C, attr: BpfAttr<C>,
+  raw: (cmd: number, attr: Uint8Array, size: number, memory: UserMemory) => number,
+  cmd: C,
+  attr: BpfAttr<C>,
 ): number {
   const layout = BPF_ATTR_LAYOUTS[cmd] as unknown as Struct;
   if (layout === undefined) return raw(cmd, new Uint8Array(0), 0, new BufferMemory());

@@ -14,7 +14,9 @@ const recorded = JSON.parse(readFileSync(new URL('oracle/capabilities.json', imp
 };
 
 const NONE: Capabilities = { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false };
-const BTF = Uint8Array.from(Buffer.from(`9feb010018000000${'00000000100000001000000001000000'}${'0000000000000001'}${'0400000020000000'}00`, 'hex'));
+const BTF = Uint8Array.from(
+  Buffer.from(`9feb010018000000${'00000000100000001000000001000000'}${'0000000000000001'}${'0400000020000000'}00`, 'hex'),
+);
 const NEED_ONE = new Set([8, 9, 13, 15, 18, 23, 25, 30, 32]);
 const EXPECTED: Readonly<Record<number, number>> = { 8: 0, 9: 2, 18: 8, 25: 22, 30: 36, 32: 45, 31: 0 };
 const ANYWHERE = 0xffff_ffff;
@@ -30,7 +32,11 @@ function mapSizes(type: number): readonly [number, number, number, number] {
 
 function load(task: Task, prog_type: number, insns: Uint8Array): number {
   return task.bpf(5, {
-    prog_type, insns, insn_cnt: insns.length / 8, license: cString('GPL'), expected_attach_type: EXPECTED[prog_type] ?? 0,
+    prog_type,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+    expected_attach_type: EXPECTED[prog_type] ?? 0,
     prog_flags: prog_type === 31 ? 16 : 0,
   });
 }
@@ -56,20 +62,30 @@ function ask(task: Task, question: string, [map, prog, btf]: readonly [number, n
     lookup: () => task.bpf(1, { map_fd: map, key: u32Bytes(0), value: new Uint8Array(8) }),
     update: () => task.bpf(2, { map_fd: map, key: u32Bytes(0), value: new Uint8Array(8) }),
     delete: () => task.bpf(3, { map_fd: map, key: u32Bytes(0) }),
-    'info of map': () => info(map), 'info of prog': () => info(prog), 'info of btf': () => info(btf),
-    'prog next id': () => task.bpf(11, { start_id: 0 }), 'map next id': () => task.bpf(12, { start_id: 0 }),
+    'info of map': () => info(map),
+    'info of prog': () => info(prog),
+    'info of btf': () => info(btf),
+    'prog next id': () => task.bpf(11, { start_id: 0 }),
+    'map next id': () => task.bpf(12, { start_id: 0 }),
     'btf next id': () => task.bpf(23, { start_id: 0 }),
     // The recorder took "there is none" for a yes: the machine's links are not ours.
-    'link next id': () => { const result = task.bpf(31, { start_id: 0 }); return result === -2 ? 0 : result; },
-    'prog by id': () => task.bpf(13, { prog_id: 0 }), 'map by id': () => task.bpf(14, { map_id: 0 }),
-    'btf by id': () => task.bpf(19, { btf_id: 0 }), 'link by id': () => task.bpf(30, { link_id: 0 }),
+    'link next id': () => {
+      const result = task.bpf(31, { start_id: 0 });
+      return result === -2 ? 0 : result;
+    },
+    'prog by id': () => task.bpf(13, { prog_id: 0 }),
+    'map by id': () => task.bpf(14, { map_id: 0 }),
+    'btf by id': () => task.bpf(19, { btf_id: 0 }),
+    'link by id': () => task.bpf(30, { link_id: 0 }),
     'btf load': () => task.bpf(18, { btf: BTF, btf_size: BTF.length }),
     'query tcx': () => task.bpf(16, { target_ifindex: ANYWHERE, attach_type: 46 }),
     'attach tcx': () => task.bpf(8, { target_ifindex: ANYWHERE, attach_type: 46, attach_bpf_fd: prog }),
     'detach tcx': () => task.bpf(9, { target_ifindex: ANYWHERE, attach_type: 46, attach_bpf_fd: prog }),
     'link tcx': () => task.bpf(28, { target_ifindex: ANYWHERE, attach_type: 46, prog_fd: prog }),
-    'test run': () => task.bpf(10, { prog_fd: prog }), 'enable stats': () => task.bpf(32, { type: 0 }),
-    'task fd query': () => task.bpf(20, { pid: 0x7fff_ffff }), freeze: () => task.bpf(22, { map_fd: map }),
+    'test run': () => task.bpf(10, { prog_fd: prog }),
+    'enable stats': () => task.bpf(32, { type: 0 }),
+    'task fd query': () => task.bpf(20, { pid: 0x7fff_ffff }),
+    freeze: () => task.bpf(22, { map_fd: map }),
     'bind map': () => task.bpf(35, { prog_fd: prog, map_fd: map }),
     'no such command': () => task.bpfRaw(99, new Uint8Array(16), 16, new BufferMemory()),
   };
@@ -77,12 +93,16 @@ function ask(task: Task, question: string, [map, prog, btf]: readonly [number, n
 }
 
 describe(`capabilities as Linux ${recorded.kernel} asks for them`, () => {
-  test.each(recorded.sets.map(({ capabilities, answers }) => [capabilities.join(' ') || 'none', capabilities, answers] as const))('%s', (_, given, answers) => {
+  test.each(
+    recorded.sets.map(({ capabilities, answers }) => [capabilities.join(' ') || 'none', capabilities, answers] as const),
+  )('%s', (_, given, answers) => {
     const kernel = createKernel();
     const root = kernel.task('root');
     const task = kernel.task('asker', { capabilities: { ...NONE, ...Object.fromEntries(given.map((name) => [name, true])) } });
     const made = [
-      root.bpf(0, { map_type: 1, key_size: 4, value_size: 8, max_entries: 4 }), load(root, 3, returns(0)), root.bpf(18, { btf: BTF, btf_size: BTF.length }),
+      root.bpf(0, { map_type: 1, key_size: 4, value_size: 8, max_entries: 4 }),
+      load(root, 3, returns(0)),
+      root.bpf(18, { btf: BTF, btf_size: BTF.length }),
     ] as const;
     const fds = made.map((fd) => task.installFd(root.file(fd)!)) as [number, number, number];
     const got = Object.fromEntries(Object.keys(answers).map((question) => [question, nameOf(ask(task, question, fds))]));

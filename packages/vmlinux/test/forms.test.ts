@@ -7,38 +7,68 @@ import { expect, test } from 'vitest';
 /** Maps of several kinds, and fds that are no good maps. */
 function setUp(): { readonly task: Task; readonly fds: readonly number[] } {
   const task = createKernel().task('forms');
-  const map = (map_type: number, more: BpfAttr<0> = {}): number => task.bpf(0, { map_type, key_size: 4, value_size: 8, max_entries: 4, ...more });
+  const map = (map_type: number, more: BpfAttr<0> = {}): number =>
+    task.bpf(0, { map_type, key_size: 4, value_size: 8, max_entries: 4, ...more });
   const frozen = map(2);
   task.bpf(BPF_MAP_FREEZE, { map_fd: frozen });
-  const fds = [map(1), map(2), map(5), map(1, { map_flags: 1 << 3 }), map(1, { map_flags: 1 << 4 }), map(22, { key_size: 0 }), frozen, 0, 99, -1];
+  const fds = [
+    map(1),
+    map(2),
+    map(5),
+    map(1, { map_flags: 1 << 3 }),
+    map(1, { map_flags: 1 << 4 }),
+    map(22, { key_size: 0 }),
+    frozen,
+    0,
+    99,
+    -1,
+  ];
   return { task, fds };
 }
 
-const buffer = (max: number): fc.Arbitrary<Uint8Array> => fc.oneof(
-  fc.constantFrom(Uint8Array.of(0, 0, 0, 0), Uint8Array.of(1, 0, 0, 0), Uint8Array.of(9, 0, 0, 0), new Uint8Array(8), new Uint8Array(16).fill(7)),
-  fc.uint8Array({ maxLength: max }),
-);
+const buffer = (max: number): fc.Arbitrary<Uint8Array> =>
+  fc.oneof(
+    fc.constantFrom(
+      Uint8Array.of(0, 0, 0, 0),
+      Uint8Array.of(1, 0, 0, 0),
+      Uint8Array.of(9, 0, 0, 0),
+      new Uint8Array(8),
+      new Uint8Array(16).fill(7),
+    ),
+    fc.uint8Array({ maxLength: max }),
+  );
 const call = fc.record({
-  cmd: fc.constantFrom(1 as const, 2 as const, 3 as const, 4 as const), fd: fc.nat(9), key: fc.option(buffer(6)), value: fc.option(buffer(20)),
-  next: fc.option(buffer(6)), flags: fc.option(fc.constantFrom(0n, 1n, 2n, 3n, 4n, 5n, 1n << 40n), { nil: undefined }),
+  cmd: fc.constantFrom(1 as const, 2 as const, 3 as const, 4 as const),
+  fd: fc.nat(9),
+  key: fc.option(buffer(6)),
+  value: fc.option(buffer(20)),
+  next: fc.option(buffer(6)),
+  flags: fc.option(fc.constantFrom(0n, 1n, 2n, 3n, 4n, 5n, 1n << 40n), { nil: undefined }),
 });
 
 test('the fast typed form of element commands answers what the raw form answers', () => {
-  fc.assert(fc.property(fc.array(call, { minLength: 1, maxLength: 30 }), (calls) => {
-    const fast = setUp();
-    const raw = setUp();
-    for (const { cmd, fd, key, value, next, flags } of calls) {
-      const attr = (): BpfAttr<1> => ({
-        map_fd: fast.fds[fd]!, key: key?.slice() ?? null, flags, ...(cmd === 4 ? { next_key: next?.slice() ?? null } : cmd === 3 ? {} : { value: value?.slice() ?? null }),
-      });
-      const [a, b] = [attr(), attr()];
-      const results = [
-        fast.task.bpf(cmd, a), bpfTyped((number, bytes, size, memory) => raw.task.bpfRaw(number, bytes, size, memory), cmd, b),
-      ];
-      expect(results[0]).toBe(results[1]);
-      expect(a).toEqual(b);
-    }
-  }), { numRuns: 60 });
+  fc.assert(
+    fc.property(fc.array(call, { minLength: 1, maxLength: 30 }), (calls) => {
+      const fast = setUp();
+      const raw = setUp();
+      for (const { cmd, fd, key, value, next, flags } of calls) {
+        const attr = (): BpfAttr<1> => ({
+          map_fd: fast.fds[fd]!,
+          key: key?.slice() ?? null,
+          flags,
+          ...(cmd === 4 ? { next_key: next?.slice() ?? null } : cmd === 3 ? {} : { value: value?.slice() ?? null }),
+        });
+        const [a, b] = [attr(), attr()];
+        const results = [
+          fast.task.bpf(cmd, a),
+          bpfTyped((number, bytes, size, memory) => raw.task.bpfRaw(number, bytes, size, memory), cmd, b),
+        ];
+        expect(results[0]).toBe(results[1]);
+        expect(a).toEqual(b);
+      }
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('other views than bytes, and addresses, are taken too', () => {
@@ -54,7 +84,11 @@ test('why an element command was refused, when somebody asks', () => {
   const { task, fds } = setUp();
   const value = new Uint8Array(8);
   expect(task.bpf(1, { map_fd: fds[0]!, key: Uint32Array.of(9), value })).toBe(-2);
-  expect(task.lastError).toMatchObject({ code: 'ENOENT', argument: 'key', detail: 'BPF_MAP_LOOKUP_ELEM on map 2: there is no such key' });
+  expect(task.lastError).toMatchObject({
+    code: 'ENOENT',
+    argument: 'key',
+    detail: 'BPF_MAP_LOOKUP_ELEM on map 2: there is no such key',
+  });
   expect(task.bpf(2, { map_fd: fds[6]!, key: Uint32Array.of(0), value })).toBe(-1);
   expect(task.lastError?.detail).toMatch(/the map is frozen/);
   expect(task.bpf(21, { map_fd: fds[1]!, key: Uint32Array.of(0), value })).toBe(-524);
@@ -65,7 +99,7 @@ test('why an element command was refused, when somebody asks', () => {
   expect(task.lastError).toBeUndefined();
 });
 
-test('a refused program brings the verifier\'s diagnostics along', () => {
+test("a refused program brings the verifier's diagnostics along", () => {
   const { task } = setUp();
   const insns = Uint8Array.of(0xbf, 0x20, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
   expect(task.bpf(5, { prog_type: 3, insns, insn_cnt: 2, license: Uint8Array.of(71, 80, 76, 0) })).toBe(-13);

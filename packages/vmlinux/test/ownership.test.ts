@@ -1,9 +1,23 @@
 import type { Kernel, Task } from '@libbpf-ts/kernel';
 import { netOf } from '@libbpf-ts/net';
 import {
-  BPF_ENABLE_STATS, BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
-  BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN, BPF_PROG_ATTACH, BPF_PROG_DETACH, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_SCHED_CLS,
-  BPF_TCX_INGRESS, bpf_prog_info, cString,
+  BPF_ENABLE_STATS,
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
+  BPF_MAP_CREATE,
+  BPF_MAP_LOOKUP_ELEM,
+  BPF_MAP_UPDATE_ELEM,
+  BPF_OBJ_GET_INFO_BY_FD,
+  BPF_OBJ_PIN,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_TEST_RUN,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_TCX_INGRESS,
+  bpf_prog_info,
+  cString,
 } from '@libbpf-ts/uapi';
 import { createKernel } from '@libbpf-ts/vmlinux';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -20,11 +34,17 @@ beforeEach(() => {
 
 function load(task: Task, mapFd?: number): number {
   const insns = smallProgram(mapFd);
-  return task.bpf(BPF_PROG_LOAD, { prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, insn_cnt: insns.length / 8, license: cString('GPL') });
+  return task.bpf(BPF_PROG_LOAD, {
+    prog_type: BPF_PROG_TYPE_SCHED_CLS,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+  });
 }
 
 const idOf = (task: Task, fd: number): number => task.file(fd)!.object!.id;
-const link = (task: Task, prog_fd: number): number => task.bpf(BPF_LINK_CREATE, { prog_fd, target_ifindex: 1, attach_type: BPF_TCX_INGRESS });
+const link = (task: Task, prog_fd: number): number =>
+  task.bpf(BPF_LINK_CREATE, { prog_fd, target_ifindex: 1, attach_type: BPF_TCX_INGRESS });
 const chains = (what: Parameters<Kernel['whyAlive']>[0]): string[] => kernel.whyAlive(what).map(({ text }) => text);
 
 describe('why is it alive', () => {
@@ -40,7 +60,9 @@ describe('why is it alive', () => {
     cilium.exit();
     expect(chains({ prog: 1 })).toEqual(['prog 1 ← link 1 ← pin /sys/fs/bpf/keep']);
     expect(kernel.leaks().map(({ text }) => text)).toEqual([
-      'prog 1 held by link 1', 'map 1 held by prog 1', 'link 1 (tcx) held by pin /sys/fs/bpf/keep',
+      'prog 1 held by link 1',
+      'map 1 held by prog 1',
+      'link 1 (tcx) held by pin /sys/fs/bpf/keep',
     ]);
     kernel.task('rm').unlink('/sys/fs/bpf/keep');
     expect(kernel.leaks()).toEqual([]);

@@ -6,8 +6,14 @@ import { describe, expect, test } from 'vitest';
 
 import { Replay, type RecordedCase, type Step } from './support/recorded.ts';
 
-const lives = JSON.parse(readFileSync(new URL('oracle/objects.json', import.meta.url), 'utf8')) as { kernel: string; cases: RecordedCase[] };
-const recorded = JSON.parse(readFileSync(new URL('oracle/bpf.json', import.meta.url), 'utf8')) as { kernel: string; cases: RecordedCase[] };
+const lives = JSON.parse(readFileSync(new URL('oracle/objects.json', import.meta.url), 'utf8')) as {
+  kernel: string;
+  cases: RecordedCase[];
+};
+const recorded = JSON.parse(readFileSync(new URL('oracle/bpf.json', import.meta.url), 'utf8')) as {
+  kernel: string;
+  cases: RecordedCase[];
+};
 
 /** Where the attach type stands in the attr of the commands that have one. */
 const ATTACH_TYPE_AT: Readonly<Record<number, number>> = { 8: 8, 9: 8, 16: 4, 28: 8 };

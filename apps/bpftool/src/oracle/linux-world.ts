@@ -1,6 +1,16 @@
 /** A world on the running kernel: a network namespace of its own, with nothing of the host in it. */
 
-import { addQdisc, addVethPair, deleteDevice, deleteQdisc, deviceIndex, linuxKernel, NetNamespace, RouteSocket, type LinuxKernel } from '@libbpf-ts/linux';
+import {
+  addQdisc,
+  addVethPair,
+  deleteDevice,
+  deleteQdisc,
+  deviceIndex,
+  linuxKernel,
+  NetNamespace,
+  RouteSocket,
+  type LinuxKernel,
+} from '@libbpf-ts/linux';
 import type { Syscalls } from '@libbpf-ts/uapi';
 
 import type { World } from './world.ts';

@@ -20,8 +20,21 @@ export function emptyTrace(seed: number, fillers: number): Trace {
 }
 
 const KINDS: readonly (readonly [op: string, weight: number])[] = [
-  ['attach', 26], ['detach', 18], ['link_create', 18], ['link_update', 8], ['link_detach', 3], ['link_close', 8], ['link_info', 3],
-  ['id_to_fd', 3], ['query', 6], ['dev_del', 1], ['dev_add', 2], ['clsact_add', 2], ['clsact_del', 2], ['prog_close', 2], ['prog_load', 3],
+  ['attach', 26],
+  ['detach', 18],
+  ['link_create', 18],
+  ['link_update', 8],
+  ['link_detach', 3],
+  ['link_close', 8],
+  ['link_info', 3],
+  ['id_to_fd', 3],
+  ['query', 6],
+  ['dev_del', 1],
+  ['dev_add', 2],
+  ['clsact_add', 2],
+  ['clsact_del', 2],
+  ['prog_close', 2],
+  ['prog_load', 3],
 ];
 const TOTAL = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -69,11 +82,21 @@ export class RandomOps {
     switch (op) {
       case 'attach':
       case 'detach':
-        return { ...this.#place(), prog: op === 'detach' && this.#chance(0.4) ? '0' : this.#progRef(), ...this.#order(), replace: this.#chance(0.3) ? this.#progRef() : '0' };
+        return {
+          ...this.#place(),
+          prog: op === 'detach' && this.#chance(0.4) ? '0' : this.#progRef(),
+          ...this.#order(),
+          replace: this.#chance(0.3) ? this.#progRef() : '0',
+        };
       case 'link_create':
         return { ...this.#place(), prog: this.#progRef(), ...this.#order() };
       case 'link_update':
-        return { link: this.#linkRef(), new: this.#progRef(), flags: this.#some(['REPLACE'], 0.4), old: this.#chance(0.4) ? this.#progRef() : '0' };
+        return {
+          link: this.#linkRef(),
+          new: this.#progRef(),
+          flags: this.#some(['REPLACE'], 0.4),
+          old: this.#chance(0.4) ? this.#progRef() : '0',
+        };
       case 'link_detach':
         return { link: this.#linkRef() };
       case 'link_info':
@@ -84,21 +107,36 @@ export class RandomOps {
       case 'prog_close':
         return { prog: `p${this.#index(this.#programs)}` };
       case 'id_to_fd':
-        return this.#chance(0.5) ? { kind: 'link', ref: `id:l${this.#index(this.#links)}` } : { kind: 'prog', ref: `id:p${this.#index(this.#programs)}` };
+        return this.#chance(0.5)
+          ? { kind: 'link', ref: `id:l${this.#index(this.#links)}` }
+          : { kind: 'prog', ref: `id:p${this.#index(this.#programs)}` };
       case 'query':
-        return { ...this.#place(), count: this.#pick([0, 1, 2, 8, 64]), ids: this.#chance(0.9), query_flags: this.#chance(0.05) ? 1 : 0, attach_flags: this.#chance(0.05) ? 2 : 0 };
+        return {
+          ...this.#place(),
+          count: this.#pick([0, 1, 2, 8, 64]),
+          ids: this.#chance(0.9),
+          query_flags: this.#chance(0.05) ? 1 : 0,
+          attach_flags: this.#chance(0.05) ? 2 : 0,
+        };
       default:
         return {};
     }
   }
 
   #place(): { dev: string; hook: string } {
-    const dev = this.#chance(0.97) ? `d${this.#chance(0.97) ? this.#device : this.#index(this.#device + 1)}` : this.#pick(['bad', '0']);
+    const dev = this.#chance(0.97)
+      ? `d${this.#chance(0.97) ? this.#device : this.#index(this.#device + 1)}`
+      : this.#pick(['bad', '0']);
     return { dev, hook: this.#chance(0.7) ? 'ingress' : 'egress' };
   }
 
   #order(): { flags: string[]; rel: string; rev: number } {
-    const flags = [...this.#some(['BEFORE'], 0.35), ...this.#some(['AFTER'], 0.35), ...this.#some(['REPLACE'], 0.2), ...this.#some(['0x80', '0x400'], 0.02)];
+    const flags = [
+      ...this.#some(['BEFORE'], 0.35),
+      ...this.#some(['AFTER'], 0.35),
+      ...this.#some(['REPLACE'], 0.2),
+      ...this.#some(['0x80', '0x400'], 0.02),
+    ];
     const relative = this.#chance(0.5);
     if (relative && this.#chance(0.3)) flags.push('ID');
     const link = relative && this.#chance(0.4);

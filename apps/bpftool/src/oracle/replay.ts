@@ -1,10 +1,34 @@
 /** Executes a trace and compares every answer and every state with what was recorded. */
 
 import {
-  BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK, BPF_F_REPLACE, bpf_link_info, bpf_prog_info, BPF_LINK_CREATE, BPF_LINK_DETACH,
-  BPF_LINK_GET_FD_BY_ID, BPF_LINK_TYPE_TCX, BPF_LINK_UPDATE, BPF_MAP_CREATE, BPF_MAP_TYPE_ARRAY, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_ATTACH, BPF_PROG_DETACH,
-  BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, BPF_PROG_QUERY, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_XDP, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP,
-  cString, errnoName, type Syscalls,
+  BPF_F_AFTER,
+  BPF_F_BEFORE,
+  BPF_F_ID,
+  BPF_F_LINK,
+  BPF_F_REPLACE,
+  bpf_link_info,
+  bpf_prog_info,
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BPF_LINK_GET_FD_BY_ID,
+  BPF_LINK_TYPE_TCX,
+  BPF_LINK_UPDATE,
+  BPF_MAP_CREATE,
+  BPF_MAP_TYPE_ARRAY,
+  BPF_OBJ_GET_INFO_BY_FD,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_GET_FD_BY_ID,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_PROG_TYPE_XDP,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  BPF_XDP,
+  cString,
+  errnoName,
+  type Syscalls,
 } from '@libbpf-ts/uapi';
 
 import type { Trace, TraceOp } from './trace.ts';
@@ -19,7 +43,11 @@ export interface Difference {
 }
 
 const FLAGS: Readonly<Record<string, number>> = {
-  REPLACE: BPF_F_REPLACE, BEFORE: BPF_F_BEFORE, AFTER: BPF_F_AFTER, ID: BPF_F_ID, LINK: BPF_F_LINK,
+  REPLACE: BPF_F_REPLACE,
+  BEFORE: BPF_F_BEFORE,
+  AFTER: BPF_F_AFTER,
+  ID: BPF_F_ID,
+  LINK: BPF_F_LINK,
 };
 const LINK_TYPES: Readonly<Record<number, string>> = { 6: 'XDP', 11: 'TCX' };
 const BAD_FD = 19_999;
@@ -61,7 +89,11 @@ export function canonical(value: unknown): string {
   const sort = (each: unknown): unknown => {
     if (Array.isArray(each)) return each.map(sort);
     if (each === null || typeof each !== 'object') return each;
-    return Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sort(inner)]));
+    return Object.fromEntries(
+      Object.entries(each)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, inner]) => [key, sort(inner)]),
+    );
   };
   return JSON.stringify(sort(value)) ?? 'undefined';
 }
@@ -95,7 +127,10 @@ export class Replay {
     for (let filler = 0; filler < fillers; filler++) this.#load(`f${filler}`, BPF_PROG_TYPE_SCHED_CLS);
     this.#load('px', BPF_PROG_TYPE_XDP);
     this.#load('pf', BPF_PROG_TYPE_SCHED_CLS);
-    const map = this.#must('map', this.#sys.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 4, max_entries: 1 }));
+    const map = this.#must(
+      'map',
+      this.#sys.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 4, max_entries: 1 }),
+    );
     this.#names.set('map', { id: 0, fd: map });
     this.#link('lf', 'pf', BPF_TCX_INGRESS);
     this.#link('lx', 'px', BPF_XDP);
@@ -119,7 +154,21 @@ export class Replay {
   }
 
   #load(name: string, prog_type: number): void {
-    const insns = Uint8Array.from([0xb7, 0, 0, 0, ...(prog_type === BPF_PROG_TYPE_XDP ? [2, 0, 0, 0] : [255, 255, 255, 255]), 0x95, 0, 0, 0, 0, 0, 0, 0]);
+    const insns = Uint8Array.from([
+      0xb7,
+      0,
+      0,
+      0,
+      ...(prog_type === BPF_PROG_TYPE_XDP ? [2, 0, 0, 0] : [255, 255, 255, 255]),
+      0x95,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ]);
     const fd = this.#must(name, this.#sys.bpf(BPF_PROG_LOAD, { prog_type, insns, insn_cnt: 2, license: cString('GPL') }));
     const bytes = new Uint8Array(bpf_prog_info.size);
     this.#must(name, this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
@@ -177,17 +226,31 @@ export class Replay {
 
   #hookState(attach_type: number): unknown {
     const [prog_ids, link_ids] = [new Uint32Array(QUERY_ROOM), new Uint32Array(QUERY_ROOM)];
-    const attr = { target_ifindex: this.#devices.get(this.#current)!, attach_type, prog_ids, link_ids, count: QUERY_ROOM, revision: 0n };
+    const attr = {
+      target_ifindex: this.#devices.get(this.#current)!,
+      attach_type,
+      prog_ids,
+      link_ids,
+      count: QUERY_ROOM,
+      revision: 0n,
+    };
     const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
     if (result < 0) return { res: nameOf(result) };
-    const progs = Array.from(prog_ids.subarray(0, attr.count), (id, at) => [this.#progNames.get(id), this.#linkNames.get(link_ids[at]!) ?? null]);
+    const progs = Array.from(prog_ids.subarray(0, attr.count), (id, at) => [
+      this.#progNames.get(id),
+      this.#linkNames.get(link_ids[at]!) ?? null,
+    ]);
     return { rev: Number(attr.revision), progs };
   }
 
   #attachAttr(op: TraceOp): Record<string, number | bigint> {
     return {
-      target_ifindex: this.#ifindex(op['dev']), attach_bpf_fd: this.#value(op['prog']), attach_type: hookType(op),
-      attach_flags: this.#flags(op['flags']), replace_bpf_fd: this.#value(op['replace'] ?? '0'), relative_fd: this.#value(op['rel']),
+      target_ifindex: this.#ifindex(op['dev']),
+      attach_bpf_fd: this.#value(op['prog']),
+      attach_type: hookType(op),
+      attach_flags: this.#flags(op['flags']),
+      replace_bpf_fd: this.#value(op['replace'] ?? '0'),
+      relative_fd: this.#value(op['rel']),
       expected_revision: BigInt(op['rev'] as number | string),
     };
   }
@@ -197,9 +260,14 @@ export class Replay {
     detach: (op) => answer(this.#sys.bpf(BPF_PROG_DETACH, this.#attachAttr(op))),
     link_create: (op) => this.#linkCreate(op),
     link_update: (op) =>
-      answer(this.#sys.bpf(BPF_LINK_UPDATE, {
-        link_fd: this.#value(op['link']), new_prog_fd: this.#value(op['new']), flags: this.#flags(op['flags']), old_prog_fd: this.#value(op['old']),
-      })),
+      answer(
+        this.#sys.bpf(BPF_LINK_UPDATE, {
+          link_fd: this.#value(op['link']),
+          new_prog_fd: this.#value(op['new']),
+          flags: this.#flags(op['flags']),
+          old_prog_fd: this.#value(op['old']),
+        }),
+      ),
     link_detach: (op) => answer(this.#sys.bpf(BPF_LINK_DETACH, { link_fd: this.#value(op['link']) })),
     link_close: (op) => this.#close(String(op['link'])),
     prog_close: (op) => this.#close(String(op['prog'])),
@@ -226,7 +294,10 @@ export class Replay {
 
   #linkCreate(op: TraceOp): Answer {
     const fd = this.#sys.bpf(BPF_LINK_CREATE, {
-      prog_fd: this.#value(op['prog']), target_ifindex: this.#ifindex(op['dev']), attach_type: hookType(op), flags: this.#flags(op['flags']),
+      prog_fd: this.#value(op['prog']),
+      target_ifindex: this.#ifindex(op['dev']),
+      attach_type: hookType(op),
+      flags: this.#flags(op['flags']),
       tcx: { relative_fd: this.#value(op['rel']), expected_revision: BigInt(op['rev'] as number | string) },
     });
     if (fd < 0) return { res: nameOf(fd) };
@@ -246,7 +317,11 @@ export class Replay {
 
   #showLink(op: TraceOp): Answer {
     const bytes = new Uint8Array(bpf_link_info.size);
-    const result = this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: this.#value(op['link']), info: bytes, info_len: bytes.length });
+    const result = this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, {
+      bpf_fd: this.#value(op['link']),
+      info: bytes,
+      info_len: bytes.length,
+    });
     if (result < 0) return { res: nameOf(result) };
     const info = this.#linkInfo(this.#value(op['link']));
     const { type, prog_id, id, ifindex, attach_type } = info;
@@ -258,7 +333,10 @@ export class Replay {
 
   #idToFd(op: TraceOp): Answer {
     const id = this.#value(op['ref']);
-    const fd = op['kind'] === 'link' ? this.#sys.bpf(BPF_LINK_GET_FD_BY_ID, { link_id: id }) : this.#sys.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: id });
+    const fd =
+      op['kind'] === 'link'
+        ? this.#sys.bpf(BPF_LINK_GET_FD_BY_ID, { link_id: id })
+        : this.#sys.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: id });
     if (fd >= 0) this.#sys.close(fd);
     return answer(fd);
   }
@@ -268,8 +346,14 @@ export class Replay {
     const prog_ids = op['ids'] === false ? null : new Uint32Array(Math.max(room, 1));
     const link_ids = new Uint32Array(Math.max(room, 1));
     const attr = {
-      target_ifindex: this.#ifindex(op['dev']), attach_type: hookType(op), query_flags: op['query_flags'] as number,
-      attach_flags: op['attach_flags'] as number, prog_ids, link_ids, count: room, revision: 0n,
+      target_ifindex: this.#ifindex(op['dev']),
+      attach_type: hookType(op),
+      query_flags: op['query_flags'] as number,
+      attach_flags: op['attach_flags'] as number,
+      prog_ids,
+      link_ids,
+      count: room,
+      revision: 0n,
     };
     const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
     const res = nameOf(result);

@@ -32,7 +32,10 @@ export class TraceError extends Error {
 
 /** Reads a trace. Throws TraceError. */
 export function parseTrace(text: string): Trace {
-  const rows = text.split('\n').map((line, at) => ({ line, at })).filter(({ line }) => line.trim() !== '');
+  const rows = text
+    .split('\n')
+    .map((line, at) => ({ line, at }))
+    .filter(({ line }) => line.trim() !== '');
   const values = rows.map(({ line, at }) => {
     try {
       // A revision may need all 64 bits, more than a JSON number keeps here: such a one becomes text.
@@ -45,7 +48,8 @@ export function parseTrace(text: string): Trace {
   if (header?.['kind'] !== 'header') throw new TraceError('line 1 is not a header of a trace');
   if (header['v'] !== 1) throw new TraceError(`version ${String(header['v'])} of the format is not known, only 1`);
   ops.forEach((op, at) => {
-    if (typeof op['op'] !== 'string' || typeof op['res'] !== 'string') throw new TraceError(`line ${at + 2} is not an operation`);
+    if (typeof op['op'] !== 'string' || typeof op['res'] !== 'string')
+      throw new TraceError(`line ${at + 2} is not an operation`);
   });
   return { header: header as unknown as TraceHeader, ops: ops as unknown as TraceOp[] };
 }

@@ -2,7 +2,14 @@
 
 import type { Syscalls } from '@libbpf-ts/uapi';
 import {
-  BPF_MAP_CREATE, BPF_MAP_TYPE_NAMES, BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_NAMES, cString, ERRNO, errnoName,
+  BPF_MAP_CREATE,
+  BPF_MAP_TYPE_NAMES,
+  BPF_PROG_LOAD,
+  BPF_PROG_TEST_RUN,
+  BPF_PROG_TYPE_NAMES,
+  cString,
+  ERRNO,
+  errnoName,
 } from '@libbpf-ts/uapi';
 import { isVmTrap } from '@libbpf-ts/vm';
 
@@ -63,8 +70,11 @@ export function judge(kernel: Syscalls, line: ProgramLine, wantsLog = true): Jud
 function load(kernel: Syscalls, line: ProgramLine, maps: readonly number[], log?: Uint8Array): number {
   const insns = bytesOf(line.insns);
   const attr = {
-    prog_type: typeNumber(line.prog_type, BPF_PROG_TYPE_NAMES, 'BPF_PROG_TYPE_'), insn_cnt: insns.length / 8, insns,
-    license: cString(line.license ?? 'GPL'), prog_flags: line.flags ?? 0,
+    prog_type: typeNumber(line.prog_type, BPF_PROG_TYPE_NAMES, 'BPF_PROG_TYPE_'),
+    insn_cnt: insns.length / 8,
+    insns,
+    license: cString(line.license ?? 'GPL'),
+    prog_flags: line.flags ?? 0,
     ...(log ? { log_level: 1, log_size: log.length, log_buf: log } : {}),
     ...(maps.length > 0 ? { fd_array: Int32Array.from(maps) } : {}),
   };
@@ -92,7 +102,9 @@ function testRun(kernel: Syscalls, prog_fd: number, data: string | null): RunRes
   const data_in = data === null ? undefined : bytesOf(data);
   const data_out = new Uint8Array(OUT_SIZE);
   const attr = {
-    prog_fd, retval: 0, data_size_out: 0,
+    prog_fd,
+    retval: 0,
+    data_size_out: 0,
     ...(data_in ? { data_in, data_size_in: data_in.length, data_out, data_size_out: data_out.length } : {}),
   };
   try {
@@ -115,7 +127,10 @@ function typeNumber(type: number | string, names: ReadonlyMap<number, string>, p
 /** The last line of a log that says something; the kernel ends each with a count of what it did. */
 function lastLine(log: Uint8Array): string {
   const end = log.indexOf(0);
-  const lines = new TextDecoder().decode(log.subarray(0, end < 0 ? log.length : end)).trimEnd().split('\n');
+  const lines = new TextDecoder()
+    .decode(log.subarray(0, end < 0 ? log.length : end))
+    .trimEnd()
+    .split('\n');
   const words = lines.filter((line) => line !== '' && !/^processed \d+ insns/.test(line));
   return words.at(-1) ?? '';
 }

@@ -1,8 +1,19 @@
 /** BPF_PROG_ATTACH, DETACH, QUERY and the link commands: the checks that come before a subsystem is asked. Mirrors kernel/bpf/syscall.c. */
 
 import {
-  BPF_F_AFTER, BPF_F_ALLOW_MULTI, BPF_F_ALLOW_OVERRIDE, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK, BPF_F_PREORDER,
-  BPF_F_QUERY_EFFECTIVE, BPF_F_REPLACE, BPF_PROG_TYPE_CGROUP_SKB, BpfLinkUpdateAttr, BpfProgAttachAttr, BpfProgQueryAttr,
+  BPF_F_AFTER,
+  BPF_F_ALLOW_MULTI,
+  BPF_F_ALLOW_OVERRIDE,
+  BPF_F_BEFORE,
+  BPF_F_ID,
+  BPF_F_LINK,
+  BPF_F_PREORDER,
+  BPF_F_QUERY_EFFECTIVE,
+  BPF_F_REPLACE,
+  BPF_PROG_TYPE_CGROUP_SKB,
+  BpfLinkUpdateAttr,
+  BpfProgAttachAttr,
+  BpfProgQueryAttr,
   KernelError,
 } from '@libbpf-ts/uapi';
 
@@ -89,13 +100,15 @@ export function linkUpdate(call: BpfCall<29>): void {
   if (ops.updateMap) {
     const map = task.map(attr.new_map_fd | 0, 'new_map_fd');
     const old = replaces ? task.map(attr.old_map_fd | 0, 'old_map_fd') : undefined;
-    if (!replaces && attr.old_map_fd !== 0) throw new KernelError('EINVAL', 'an old map is given without BPF_F_REPLACE', 'old_map_fd');
+    if (!replaces && attr.old_map_fd !== 0)
+      throw new KernelError('EINVAL', 'an old map is given without BPF_F_REPLACE', 'old_map_fd');
     ops.updateMap(link, map, old);
     return;
   }
   const prog = task.prog(attr.new_prog_fd | 0, 'new_prog_fd');
   const old = replaces ? task.prog(attr.old_prog_fd | 0, 'old_prog_fd') : undefined;
-  if (!replaces && attr.old_prog_fd !== 0) throw new KernelError('EINVAL', 'an old program is given without BPF_F_REPLACE', 'old_prog_fd');
+  if (!replaces && attr.old_prog_fd !== 0)
+    throw new KernelError('EINVAL', 'an old program is given without BPF_F_REPLACE', 'old_prog_fd');
   if (!ops.updateProg) throw new KernelError('EINVAL', `links of type ${ops.name} can't be updated`, 'link_fd');
   ops.updateProg(link, prog, old, attr.flags);
 }

@@ -34,6 +34,7 @@ function checkTail(attr: Uint8Array, size: number): void {
   if (size > PAGE_SIZE) throw new KernelError('E2BIG', `an attr of ${size} bytes is larger than a page`, 'size');
   if (size > attr.length) throw new KernelError('EFAULT', `the attr has ${attr.length} bytes, not ${size}`, 'attr');
   for (let at = BPF_ATTR_SIZE; at < size; at++) {
-    if (attr[at] !== 0) throw new KernelError('E2BIG', `byte ${at} of the attr is not zero, and no field of this kernel`, 'attr');
+    if (attr[at] !== 0)
+      throw new KernelError('E2BIG', `byte ${at} of the attr is not zero, and no field of this kernel`, 'attr');
   }
 }

@@ -26,31 +26,58 @@ function accessMode({ object, canRead, canWrite }: OpenFile): 0 | 1 | 2 {
 
 function mapLines(map: BpfMap): string {
   const { owner, ops } = map;
-  return lines([
-    ['map_type', map.type], ['key_size', map.keySize], ['value_size', map.valueSize], ['max_entries', map.maxEntries],
-    ['map_flags', `0x${map.flags.toString(16)}`], ['map_extra', `0x${map.attributes.extra.toString(16)}`],
-    ['memlock', ops.memUsage?.(map) ?? 0], ['map_id', map.id], ['frozen', map.frozen ? 1 : 0],
-    ...(owner ? ([['owner_prog_type', owner.type], ['owner_jited', owner.jited ? 1 : 0]] as const) : []),
-  ]) + (ops.fdInfo?.(map) ?? '');
+  return (
+    lines([
+      ['map_type', map.type],
+      ['key_size', map.keySize],
+      ['value_size', map.valueSize],
+      ['max_entries', map.maxEntries],
+      ['map_flags', `0x${map.flags.toString(16)}`],
+      ['map_extra', `0x${map.attributes.extra.toString(16)}`],
+      ['memlock', ops.memUsage?.(map) ?? 0],
+      ['map_id', map.id],
+      ['frozen', map.frozen ? 1 : 0],
+      ...(owner
+        ? ([
+            ['owner_prog_type', owner.type],
+            ['owner_jited', owner.jited ? 1 : 0],
+          ] as const)
+        : []),
+    ]) + (ops.fdInfo?.(map) ?? '')
+  );
 }
 
 function progLines(prog: BpfProg): string {
   return lines([
-    ['prog_type', prog.type], ['prog_jited', 1], ['prog_tag', hex(prog.attributes.tag)],
-    ['memlock', Math.ceil((prog.attributes.insns.length * 8 + 64) / 4096) * 4096], ['prog_id', prog.id],
-    ['run_time_ns', prog.runTimeNs], ['run_cnt', prog.runCnt], ['recursion_misses', prog.recursionMisses],
+    ['prog_type', prog.type],
+    ['prog_jited', 1],
+    ['prog_tag', hex(prog.attributes.tag)],
+    ['memlock', Math.ceil((prog.attributes.insns.length * 8 + 64) / 4096) * 4096],
+    ['prog_id', prog.id],
+    ['run_time_ns', prog.runTimeNs],
+    ['run_cnt', prog.runCnt],
+    ['recursion_misses', prog.recursionMisses],
     ['verified_insns', prog.attributes.verified.stats.processed],
   ]);
 }
 
 function linkLines(link: BpfLink): string {
   const { prog } = link;
-  return lines([
-    ['link_type', link.ops.name], ['link_id', link.id],
-    ...(prog ? ([['prog_tag', hex(prog.attributes.tag)], ['prog_id', prog.id]] as const) : []),
-  ]) + (link.ops.fdInfo?.(link) ?? '');
+  return (
+    lines([
+      ['link_type', link.ops.name],
+      ['link_id', link.id],
+      ...(prog
+        ? ([
+            ['prog_tag', hex(prog.attributes.tag)],
+            ['prog_id', prog.id],
+          ] as const)
+        : []),
+    ]) + (link.ops.fdInfo?.(link) ?? '')
+  );
 }
 
-const lines = (rows: readonly (readonly [string, unknown])[]): string => rows.map(([name, value]) => `${name}:\t${String(value)}\n`).join('');
+const lines = (rows: readonly (readonly [string, unknown])[]): string =>
+  rows.map(([name, value]) => `${name}:\t${String(value)}\n`).join('');
 
 const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

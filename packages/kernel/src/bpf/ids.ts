@@ -27,8 +27,10 @@ export function getNextId(call: BpfCall<NextIdCmd>, kind: ObjectKind): void {
 export function getFdById(call: BpfCall<FdByIdCmd>, kind: ObjectKind): number {
   const { attr, kernel, task } = call;
   call.checkEnd(kind === 'map' ? 12 : kind === 'btf' ? 16 : 4);
-  if (kind === 'map' && (attr.open_flags & ~(BPF_F_RDONLY | BPF_F_WRONLY)) !== 0) throw new KernelError('EINVAL', 'unknown open_flags', 'open_flags');
-  if (kind === 'btf' && (attr.open_flags & ~BPF_F_TOKEN_FD) !== 0) throw new KernelError('EINVAL', 'unknown open_flags', 'open_flags');
+  if (kind === 'map' && (attr.open_flags & ~(BPF_F_RDONLY | BPF_F_WRONLY)) !== 0)
+    throw new KernelError('EINVAL', 'unknown open_flags', 'open_flags');
+  if (kind === 'btf' && (attr.open_flags & ~BPF_F_TOKEN_FD) !== 0)
+    throw new KernelError('EINVAL', 'unknown open_flags', 'open_flags');
   if (!task.capabilities.sysAdmin) throw new KernelError('EPERM', 'getting an fd by id needs CAP_SYS_ADMIN');
   const object = kernel.object(kind, attr.start_id);
   if (!object) throw new KernelError('ENOENT', `there is no ${kind} ${attr.start_id}`, `${kind}_id`);

@@ -1,6 +1,15 @@
 /** BPF_OBJ_GET_INFO_BY_FD. Mirrors bpf_*_get_info_by_fd of kernel/bpf/syscall.c and btf.c. */
 
-import { bpf_btf_info, bpf_link_info, bpf_map_info, bpf_prog_info, BPF_MAP_TYPE_ARRAY, BpfInfoAttr, KernelError, type Struct } from '@libbpf-ts/uapi';
+import {
+  bpf_btf_info,
+  bpf_link_info,
+  bpf_map_info,
+  bpf_prog_info,
+  BPF_MAP_TYPE_ARRAY,
+  BpfInfoAttr,
+  KernelError,
+  type Struct,
+} from '@libbpf-ts/uapi';
 
 import type { BtfObject } from '../btf-object.ts';
 import type { BpfCall } from '../call.ts';
@@ -18,11 +27,16 @@ export function objGetInfoByFd(call: InfoCall): void {
   if (!file) throw new KernelError('EBADFD', `fd ${call.attr.bpf_fd} is not open`, 'bpf_fd');
   const { object } = file;
   switch (object?.kind) {
-    case 'prog': return progInfo(call, object as BpfProg);
-    case 'map': return mapInfo(call, object as BpfMap);
-    case 'btf': return btfInfo(call, object as BtfObject);
-    case 'link': return linkInfo(call, object as BpfLink);
-    default: throw new KernelError('EINVAL', `fd ${call.attr.bpf_fd} is no BPF object`, 'bpf_fd');
+    case 'prog':
+      return progInfo(call, object as BpfProg);
+    case 'map':
+      return mapInfo(call, object as BpfMap);
+    case 'btf':
+      return btfInfo(call, object as BtfObject);
+    case 'link':
+      return linkInfo(call, object as BpfLink);
+    default:
+      throw new KernelError('EINVAL', `fd ${call.attr.bpf_fd} is no BPF object`, 'bpf_fd');
   }
 }
 
@@ -38,7 +52,8 @@ class InfoBuffer {
     const { info, info_len } = call.attr;
     if (info_len > 4096) throw new KernelError('E2BIG', 'an info of more than a page', 'info_len');
     const given = call.read(info, info_len, 'info');
-    if (given.subarray(layout.size).some((byte) => byte !== 0)) throw new KernelError('E2BIG', `the info has set bytes beyond its ${layout.size}`, 'info');
+    if (given.subarray(layout.size).some((byte) => byte !== 0))
+      throw new KernelError('E2BIG', `the info has set bytes beyond its ${layout.size}`, 'info');
     this.#call = call;
     this.#length = Math.min(info_len, layout.size);
     this.bytes = new Uint8Array(layout.size);
@@ -64,15 +79,35 @@ function progInfo(call: InfoCall, prog: BpfProg): void {
   const { bpf, sysAdmin } = call.task.capabilities;
   const capable = bpf || sysAdmin;
   bpf_prog_info.write(buffer.view, {
-    type: prog.type, id: prog.id, tag: attributes.tag, load_time: attributes.loadTime, created_by_uid: attributes.uid,
-    nr_map_ids: ids.length, name: prog.name, ifindex: 0, gpl_compatible: attributes.gplCompatible ? 1 : 0, netns_dev: 0n, netns_ino: 0n,
-    btf_id: prog.btf?.id ?? 0, run_time_ns: prog.runTimeNs, run_cnt: prog.runCnt, recursion_misses: prog.recursionMisses,
-    verified_insns: attributes.verified.stats.processed, attach_btf_obj_id: attachBtfObject(call, prog), attach_btf_id: attributes.attachBtfId,
-    func_info_rec_size: FUNC_INFO_SIZE, line_info_rec_size: LINE_INFO_SIZE, jited_line_info_rec_size: 8,
-    xlated_prog_len: capable ? attributes.bytes.length : 0, jited_prog_len: 0, nr_jited_ksyms: 0, nr_jited_func_lens: 0,
+    type: prog.type,
+    id: prog.id,
+    tag: attributes.tag,
+    load_time: attributes.loadTime,
+    created_by_uid: attributes.uid,
+    nr_map_ids: ids.length,
+    name: prog.name,
+    ifindex: 0,
+    gpl_compatible: attributes.gplCompatible ? 1 : 0,
+    netns_dev: 0n,
+    netns_ino: 0n,
+    btf_id: prog.btf?.id ?? 0,
+    run_time_ns: prog.runTimeNs,
+    run_cnt: prog.runCnt,
+    recursion_misses: prog.recursionMisses,
+    verified_insns: attributes.verified.stats.processed,
+    attach_btf_obj_id: attachBtfObject(call, prog),
+    attach_btf_id: attributes.attachBtfId,
+    func_info_rec_size: FUNC_INFO_SIZE,
+    line_info_rec_size: LINE_INFO_SIZE,
+    jited_line_info_rec_size: 8,
+    xlated_prog_len: capable ? attributes.bytes.length : 0,
+    jited_prog_len: 0,
+    nr_jited_ksyms: 0,
+    nr_jited_func_lens: 0,
     nr_func_info: capable ? attributes.funcInfo.length / FUNC_INFO_SIZE : 0,
     nr_line_info: capable ? attributes.lineInfo.length / LINE_INFO_SIZE : 0,
-    nr_jited_line_info: 0, nr_prog_tags: capable ? 1 : 0,
+    nr_jited_line_info: 0,
+    nr_prog_tags: capable ? 1 : 0,
   });
   if (capable) copyProgram(call, given, prog);
   buffer.finish();
@@ -99,7 +134,8 @@ function copyArray(call: InfoCall, address: bigint, room: number, bytes: Uint8Ar
 
 /** `set_info_rec_size`: 0 where nothing is asked for, else our size. */
 function checkRecordSize(count: number, given: number, size: number, argument: string): void {
-  if ((count !== 0 || given !== 0) && given !== size) throw new KernelError('EINVAL', `records have ${size} bytes here, not ${given}`, argument);
+  if ((count !== 0 || given !== 0) && given !== size)
+    throw new KernelError('EINVAL', `records have ${size} bytes here, not ${given}`, argument);
 }
 
 function mapInfo(call: InfoCall, map: BpfMap): void {
@@ -107,10 +143,22 @@ function mapInfo(call: InfoCall, map: BpfMap): void {
   const given = bpf_map_info.read(buffer.view);
   copyHash(call, map, given.hash, given.hash_size);
   bpf_map_info.write(buffer.view, {
-    type: map.type, id: map.id, key_size: map.keySize, value_size: map.valueSize, max_entries: map.maxEntries, map_flags: map.flags,
-    name: map.name, ifindex: 0, btf_vmlinux_value_type_id: map.btfVmlinuxValueTypeId, netns_dev: 0n, netns_ino: 0n, btf_id: map.btf?.id ?? 0,
-    btf_key_type_id: map.btfKeyTypeId, btf_value_type_id: map.btfValueTypeId,
-    btf_vmlinux_id: map.btfVmlinuxValueTypeId === 0 ? 0 : call.kernel.kernelBtf.id, map_extra: map.attributes.extra,
+    type: map.type,
+    id: map.id,
+    key_size: map.keySize,
+    value_size: map.valueSize,
+    max_entries: map.maxEntries,
+    map_flags: map.flags,
+    name: map.name,
+    ifindex: 0,
+    btf_vmlinux_value_type_id: map.btfVmlinuxValueTypeId,
+    netns_dev: 0n,
+    netns_ino: 0n,
+    btf_id: map.btf?.id ?? 0,
+    btf_key_type_id: map.btfKeyTypeId,
+    btf_value_type_id: map.btfValueTypeId,
+    btf_vmlinux_id: map.btfVmlinuxValueTypeId === 0 ? 0 : call.kernel.kernelBtf.id,
+    map_extra: map.attributes.extra,
   });
   buffer.finish();
 }
@@ -133,9 +181,15 @@ function btfInfo(call: InfoCall, object: BtfObject): void {
   const given = bpf_btf_info.read(buffer.view);
   const { bytes } = object;
   if (given.btf_size > 0) call.write(given.btf, bytes.subarray(0, Math.min(given.btf_size, bytes.length)), 'btf');
-  if ((given.name !== 0n) !== (given.name_len !== 0)) throw new KernelError('EINVAL', 'a name needs a buffer and its length, or neither', 'name');
+  if ((given.name !== 0n) !== (given.name_len !== 0))
+    throw new KernelError('EINVAL', 'a name needs a buffer and its length, or neither', 'name');
   const short = copyName(call, given.name, given.name_len, object.name);
-  bpf_btf_info.write(buffer.view, { btf_size: bytes.length, id: object.id, name_len: object.name.length, kernel_btf: object.isKernel ? 1 : 0 });
+  bpf_btf_info.write(buffer.view, {
+    btf_size: bytes.length,
+    id: object.id,
+    name_len: object.name.length,
+    kernel_btf: object.isKernel ? 1 : 0,
+  });
   buffer.finish();
   if (short) throw new KernelError('ENOSPC', `the name has ${object.name.length} bytes`, 'name_len');
 }

@@ -20,9 +20,11 @@ export class LogBuffer {
 
   /** `bpf_vlog_init`. Throws EINVAL. */
   constructor(call: BpfCall, level: number, address: bigint, size: number, argument: string) {
-    if ((address !== 0n) !== (size !== 0)) throw new KernelError('EINVAL', 'a log needs a buffer and its size, or neither', `${argument}_buf`);
+    if ((address !== 0n) !== (size !== 0))
+      throw new KernelError('EINVAL', 'a log needs a buffer and its size, or neither', `${argument}_buf`);
     if (address !== 0n && level === 0) throw new KernelError('EINVAL', 'a log buffer needs a log level', `${argument}_level`);
-    if ((level & ~BPF_LOG_MASK) !== 0) throw new KernelError('EINVAL', `unknown bits in log level ${level}`, `${argument}_level`);
+    if ((level & ~BPF_LOG_MASK) !== 0)
+      throw new KernelError('EINVAL', `unknown bits in log level ${level}`, `${argument}_level`);
     if (size > 0xffff_ffff >>> 2) throw new KernelError('EINVAL', 'the log buffer is larger than 1 GiB', `${argument}_size`);
     this.level = level;
     this.#call = call;
@@ -47,7 +49,12 @@ export class LogBuffer {
     const trueSize = Math.max(this.#needs, bytes.length === 0 ? 0 : bytes.length + 1);
     if (this.#address === 0n) return { trueSize, error: undefined };
     const room = this.#size - 1;
-    const kept = bytes.length <= room ? bytes : (this.level & BPF_LOG_FIXED) !== 0 ? bytes.subarray(0, room) : bytes.subarray(bytes.length - room);
+    const kept =
+      bytes.length <= room
+        ? bytes
+        : (this.level & BPF_LOG_FIXED) !== 0
+          ? bytes.subarray(0, room)
+          : bytes.subarray(bytes.length - room);
     try {
       if (bytes.length > 0) {
         this.#call.write(this.#address, kept, `${this.#argument}_buf`);
@@ -57,6 +64,9 @@ export class LogBuffer {
       return { trueSize, error: error as KernelError };
     }
     const full = trueSize > this.#size;
-    return { trueSize, error: full ? new KernelError('ENOSPC', `the log needs ${trueSize} bytes`, `${this.#argument}_size`) : undefined };
+    return {
+      trueSize,
+      error: full ? new KernelError('ENOSPC', `the log needs ${trueSize} bytes`, `${this.#argument}_size`) : undefined,
+    };
   }
 }

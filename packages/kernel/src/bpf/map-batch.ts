@@ -17,10 +17,11 @@ export function mapBatch(call: BpfCall<BatchCmd>): void {
   const { cmd, attr, task } = call;
   const map = task.map(attr.map_fd | 0, 'map_fd');
   const file = task.file(attr.map_fd | 0)!;
-  if (cmd <= 25 && !file.canRead) throw new KernelError('EPERM', 'the fd can\'t be read from', 'map_fd');
-  if (cmd !== 24 && !mayWrite(file, map)) throw new KernelError('EPERM', 'the map can\'t be written to', 'map_fd');
+  if (cmd <= 25 && !file.canRead) throw new KernelError('EPERM', "the fd can't be read from", 'map_fd');
+  if (cmd !== 24 && !mayWrite(file, map)) throw new KernelError('EPERM', "the map can't be written to", 'map_fd');
   const { ops } = map;
-  const run = cmd === 24 ? ops.lookupBatch : cmd === 25 ? ops.lookupAndDeleteBatch : cmd === 26 ? ops.updateBatch : ops.deleteBatch;
+  const run =
+    cmd === 24 ? ops.lookupBatch : cmd === 25 ? ops.lookupAndDeleteBatch : cmd === 26 ? ops.updateBatch : ops.deleteBatch;
   if (!run) throw new KernelError('ENOTSUPP', `maps of type ${ops.name} have no such batch command`, 'map_fd');
   run.call(ops, call as never, map);
 }
@@ -29,7 +30,10 @@ export function mapBatch(call: BpfCall<BatchCmd>): void {
 export function genericLookupBatch(call: BpfCall<24>, map: BpfMap): void {
   const { attr } = call;
   checkElemFlags(call, map);
-  const { keySize, kernel: { arena, scratch } } = map;
+  const {
+    keySize,
+    kernel: { arena, scratch },
+  } = map;
   const valueSize = map.userValueSize;
   if (attr.count === 0) return;
   call.put('count', 0);
@@ -66,7 +70,10 @@ export function genericUpdateBatch(call: BpfCall<26>, map: BpfMap): void {
   const { attr, task } = call;
   checkElemFlags(call, map);
   if (attr.count === 0) return;
-  const { keySize, kernel: { arena, scratch } } = map;
+  const {
+    keySize,
+    kernel: { arena, scratch },
+  } = map;
   const valueSize = map.userValueSize;
   const flags = Number(attr.elem_flags);
   forEachGiven(call, attr.count, (index) => {
@@ -85,7 +92,10 @@ export function genericDeleteBatch(call: BpfCall<27>, map: BpfMap): void {
   const { attr } = call;
   checkElemFlags(call, map);
   if (attr.count === 0) return;
-  const { keySize, kernel: { arena, scratch } } = map;
+  const {
+    keySize,
+    kernel: { arena, scratch },
+  } = map;
   forEachGiven(call, attr.count, (index) => {
     const bytes = call.read(attr.keys + BigInt(index * keySize), keySize, 'keys');
     const key = scratch.key(keySize);
@@ -97,7 +107,8 @@ export function genericDeleteBatch(call: BpfCall<27>, map: BpfMap): void {
 /** elem_flags as every batch command checks them. Throws EINVAL. */
 export function checkElemFlags({ attr }: BpfCall<BatchCmd>, map: BpfMap): void {
   if ((attr.elem_flags & ~BigInt(BPF_F_LOCK)) !== 0n) throw new KernelError('EINVAL', 'unknown elem_flags', 'elem_flags');
-  if (attr.elem_flags !== 0n && !hasSpinLock(map)) throw new KernelError('EINVAL', 'the values hold no spin lock', 'elem_flags');
+  if (attr.elem_flags !== 0n && !hasSpinLock(map))
+    throw new KernelError('EINVAL', 'the values hold no spin lock', 'elem_flags');
 }
 
 /** Runs until one fails; `count` then says how many went well. */

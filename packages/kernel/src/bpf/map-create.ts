@@ -2,11 +2,29 @@
 
 import { findSpecialFields, isBtfError, sizeOf, type Btf } from '@libbpf-ts/btf';
 import {
-  BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG, BPF_F_TOKEN_FD, BPF_F_WRONLY_PROG, BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY,
-  BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_DEVMAP,
-  BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_INODE_STORAGE, BPF_MAP_TYPE_LRU_HASH,
-  BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_SK_STORAGE,
-  BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_STRUCT_OPS, BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_XSKMAP,
+  BPF_F_NUMA_NODE,
+  BPF_F_RDONLY_PROG,
+  BPF_F_TOKEN_FD,
+  BPF_F_WRONLY_PROG,
+  BPF_MAP_TYPE_ARENA,
+  BPF_MAP_TYPE_ARRAY,
+  BPF_MAP_TYPE_BLOOM_FILTER,
+  BPF_MAP_TYPE_CGROUP_STORAGE,
+  BPF_MAP_TYPE_CGRP_STORAGE,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_TYPE_HASH,
+  BPF_MAP_TYPE_INODE_STORAGE,
+  BPF_MAP_TYPE_LRU_HASH,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_PERCPU_HASH,
+  BPF_MAP_TYPE_SK_STORAGE,
+  BPF_MAP_TYPE_SOCKHASH,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_MAP_TYPE_STRUCT_OPS,
+  BPF_MAP_TYPE_TASK_STORAGE,
+  BPF_MAP_TYPE_XSKMAP,
   KernelError,
 } from '@libbpf-ts/uapi';
 import type { BtfField } from '@libbpf-ts/verifier';
@@ -66,7 +84,11 @@ export function refuseToken(call: BpfCall, fd: number, argument: string): never 
 }
 
 const NET_ADMIN: ReadonlySet<number> = new Set([
-  BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_XSKMAP,
+  BPF_MAP_TYPE_SOCKMAP,
+  BPF_MAP_TYPE_SOCKHASH,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_TYPE_XSKMAP,
 ]);
 /** Types that the kernel allows without CAP_BPF. */
 const UNPRIVILEGED: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 8, 12, 13, 19, 21, 27, 31]);
@@ -74,7 +96,8 @@ const UNPRIVILEGED: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 8, 12, 13, 
 function checkCapabilities({ task, kernel }: BpfCall, { map_type }: MapCreateAttr): void {
   const { bpf, sysAdmin, netAdmin } = task.capabilities;
   const capable = bpf || sysAdmin;
-  if (!capable && kernel.options.unprivilegedBpfDisabled !== false) throw new KernelError('EPERM', 'creating a map needs CAP_BPF');
+  if (!capable && kernel.options.unprivilegedBpfDisabled !== false)
+    throw new KernelError('EPERM', 'creating a map needs CAP_BPF');
   if (NET_ADMIN.has(map_type)) {
     if (!netAdmin && !sysAdmin) throw new KernelError('EPERM', 'this map type needs CAP_NET_ADMIN', 'map_type');
   } else if (!capable && !UNPRIVILEGED.has(map_type)) {
@@ -85,7 +108,8 @@ function checkCapabilities({ task, kernel }: BpfCall, { map_type }: MapCreateAtt
 function createMap(call: BpfCall<0>, ops: MapTypeOps, attr: MapCreateAttr, name: string): BpfMap {
   const map = BpfMap.create(call.kernel, ops, attr, name, call.task);
   try {
-    if (attr.btf_key_type_id !== 0 || attr.btf_value_type_id !== 0 || attr.btf_vmlinux_value_type_id !== 0) addBtf(call, map, attr);
+    if (attr.btf_key_type_id !== 0 || attr.btf_value_type_id !== 0 || attr.btf_vmlinux_value_type_id !== 0)
+      addBtf(call, map, attr);
     checkExclusive(call, attr);
     return map;
   } catch (error) {
@@ -96,7 +120,7 @@ function createMap(call: BpfCall<0>, ops: MapTypeOps, attr: MapCreateAttr, name:
 
 function addBtf(call: BpfCall<0>, map: BpfMap, attr: MapCreateAttr): void {
   const object = call.task.btf(attr.btf_fd | 0, 'btf_fd');
-  if (object.isKernel) throw new KernelError('EACCES', 'the BTF is the kernel\'s own', 'btf_fd');
+  if (object.isKernel) throw new KernelError('EACCES', "the BTF is the kernel's own", 'btf_fd');
   if (attr.btf_value_type_id !== 0) checkBtf(call, map, object.btf, attr);
   map.holdBtf(object);
   map.btfKeyTypeId = attr.btf_key_type_id;
@@ -108,11 +132,13 @@ function addBtf(call: BpfCall<0>, map: BpfMap, attr: MapCreateAttr): void {
 function checkBtf(call: BpfCall<0>, map: BpfMap, btf: Btf, attr: MapCreateAttr): void {
   const { btf_key_type_id: key, btf_value_type_id: value } = attr;
   if (key !== 0) {
-    if (sizeOfType(btf, key) !== map.keySize) throw new KernelError('EINVAL', `type ${key} does not have the key's ${map.keySize} bytes`, 'btf_key_type_id');
+    if (sizeOfType(btf, key) !== map.keySize)
+      throw new KernelError('EINVAL', `type ${key} does not have the key's ${map.keySize} bytes`, 'btf_key_type_id');
   } else if (!map.ops.checkBtf) {
     throw new KernelError('EINVAL', 'maps of this type need a key type', 'btf_key_type_id');
   }
-  if (sizeOfType(btf, value) !== map.valueSize) throw new KernelError('EINVAL', `type ${value} does not have the value's ${map.valueSize} bytes`, 'btf_value_type_id');
+  if (sizeOfType(btf, value) !== map.valueSize)
+    throw new KernelError('EINVAL', `type ${value} does not have the value's ${map.valueSize} bytes`, 'btf_value_type_id');
   map.record = specialFields(btf, value);
   if (map.record.length > 0) checkRecord(call, map);
   map.ops.checkBtf?.(map, btf, key, value);
@@ -135,7 +161,8 @@ function specialFields(btf: Btf, id: number): BtfField[] {
       return type_id === undefined ? field : { ...field, btf_id: type_id, structName: btf.type(type_id).name };
     });
   } catch (error) {
-    if (isBtfError(error)) throw new KernelError(error.code === 'BTF_TOO_LARGE' ? 'E2BIG' : 'EINVAL', error.message, 'btf_value_type_id');
+    if (isBtfError(error))
+      throw new KernelError(error.code === 'BTF_TOO_LARGE' ? 'E2BIG' : 'EINVAL', error.message, 'btf_value_type_id');
     throw error;
   }
 }
@@ -147,18 +174,29 @@ const KPTRS = [...HASH_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_
 
 /** Which map types may have which managed fields. */
 const FIELD_HOMES: Readonly<Partial<Record<BtfField['type'], readonly number[]>>> = {
-  BPF_SPIN_LOCK: LOCKS, BPF_RES_SPIN_LOCK: LOCKS, BPF_TIMER: HASH_ARRAY, BPF_WORKQUEUE: HASH_ARRAY, BPF_TASK_WORK: HASH_ARRAY,
-  BPF_KPTR_UNREF: KPTRS, BPF_KPTR_REF: KPTRS, BPF_KPTR_PERCPU: KPTRS, BPF_REFCOUNT: KPTRS, BPF_UPTR: [BPF_MAP_TYPE_TASK_STORAGE],
-  BPF_LIST_HEAD: HASH_ARRAY, BPF_RB_ROOT: HASH_ARRAY,
+  BPF_SPIN_LOCK: LOCKS,
+  BPF_RES_SPIN_LOCK: LOCKS,
+  BPF_TIMER: HASH_ARRAY,
+  BPF_WORKQUEUE: HASH_ARRAY,
+  BPF_TASK_WORK: HASH_ARRAY,
+  BPF_KPTR_UNREF: KPTRS,
+  BPF_KPTR_REF: KPTRS,
+  BPF_KPTR_PERCPU: KPTRS,
+  BPF_REFCOUNT: KPTRS,
+  BPF_UPTR: [BPF_MAP_TYPE_TASK_STORAGE],
+  BPF_LIST_HEAD: HASH_ARRAY,
+  BPF_RB_ROOT: HASH_ARRAY,
 };
 
 function checkRecord({ task }: BpfCall, map: BpfMap): void {
-  if (!task.capabilities.bpf && !task.capabilities.sysAdmin) throw new KernelError('EPERM', 'managed fields need CAP_BPF', 'btf_value_type_id');
+  if (!task.capabilities.bpf && !task.capabilities.sysAdmin)
+    throw new KernelError('EPERM', 'managed fields need CAP_BPF', 'btf_value_type_id');
   if ((map.flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG)) !== 0) {
-    throw new KernelError('EACCES', 'a map with managed fields can\'t be read-only or write-only for programs', 'map_flags');
+    throw new KernelError('EACCES', "a map with managed fields can't be read-only or write-only for programs", 'map_flags');
   }
   for (const { type } of map.record) {
-    if (!FIELD_HOMES[type]?.includes(map.type)) throw new KernelError('EOPNOTSUPP', `maps of type ${map.ops.name} can't hold a ${type}`, 'map_type');
+    if (!FIELD_HOMES[type]?.includes(map.type))
+      throw new KernelError('EOPNOTSUPP', `maps of type ${map.ops.name} can't hold a ${type}`, 'map_type');
   }
 }
 

@@ -56,20 +56,38 @@ export function elemTyped(task: Task, cmd: ElemCmd, attr: BpfAttr<1>, user: Type
   }
 }
 
-const isBuffer = (value: unknown): value is ArrayBufferView | null | undefined => value === undefined || value === null || ArrayBuffer.isView(value);
+const isBuffer = (value: unknown): value is ArrayBufferView | null | undefined =>
+  value === undefined || value === null || ArrayBuffer.isView(value);
 
-function run(task: Task, cmd: ElemCmd, fd: number, flags: number, user: (which: 'key' | 'value', length: number) => UserBytes): number {
+function run(
+  task: Task,
+  cmd: ElemCmd,
+  fd: number,
+  flags: number,
+  user: (which: 'key' | 'value', length: number) => UserBytes,
+): number {
   const result = answer(task, cmd, fd, flags, user);
   if (result < 0) task.elementRefused(cmd, fd, result);
   return result;
 }
 
-function answer(task: Task, cmd: ElemCmd, fd: number, flags: number, user: (which: 'key' | 'value', length: number) => UserBytes): number {
+function answer(
+  task: Task,
+  cmd: ElemCmd,
+  fd: number,
+  flags: number,
+  user: (which: 'key' | 'value', length: number) => UserBytes,
+): number {
   switch (cmd) {
-    case 1: return lookupElem(task, fd, flags, user);
-    case 2: return updateElem(task, fd, flags, user);
-    case 3: return deleteElem(task, fd, user);
-    case 4: return getNextKey(task, fd, user);
-    case 21: return lookupAndDeleteElem(task, fd, flags, user);
+    case 1:
+      return lookupElem(task, fd, flags, user);
+    case 2:
+      return updateElem(task, fd, flags, user);
+    case 3:
+      return deleteElem(task, fd, user);
+    case 4:
+      return getNextKey(task, fd, user);
+    case 21:
+      return lookupAndDeleteElem(task, fd, flags, user);
   }
 }

@@ -19,14 +19,24 @@ function reason(task: Task, code: string, fd: number, map: BpfMap | undefined): 
   if (!task.file(fd)) return [`fd ${fd} is not open`, 'map_fd'];
   if (!map) return [`fd ${fd} is no map`, 'map_fd'];
   switch (code) {
-    case 'ENOENT': return ['there is no such key', 'key'];
-    case 'EEXIST': return ['the key is there already', 'flags'];
-    case 'E2BIG': return [`the map is full, or the key is beyond its ${map.maxEntries} entries`, 'key'];
-    case 'EPERM': return [map.frozen ? 'the map is frozen' : 'the fd is read-only or write-only', 'map_fd'];
-    case 'EFAULT': return [`the key has ${map.keySize} bytes and the value ${map.userValueSize}; a buffer is missing or shorter`, 'value'];
-    case 'EINVAL': return ['the flags, or the key or value, are none that this map takes', 'flags'];
-    case 'ENOTSUPP': case 'EOPNOTSUPP': return [`maps of type ${map.ops.name} do not have this command`, 'map_fd'];
-    case 'ENOMEM': return ['no memory is left for the element', 'value'];
-    default: return ['the map refuses', 'value'];
+    case 'ENOENT':
+      return ['there is no such key', 'key'];
+    case 'EEXIST':
+      return ['the key is there already', 'flags'];
+    case 'E2BIG':
+      return [`the map is full, or the key is beyond its ${map.maxEntries} entries`, 'key'];
+    case 'EPERM':
+      return [map.frozen ? 'the map is frozen' : 'the fd is read-only or write-only', 'map_fd'];
+    case 'EFAULT':
+      return [`the key has ${map.keySize} bytes and the value ${map.userValueSize}; a buffer is missing or shorter`, 'value'];
+    case 'EINVAL':
+      return ['the flags, or the key or value, are none that this map takes', 'flags'];
+    case 'ENOTSUPP':
+    case 'EOPNOTSUPP':
+      return [`maps of type ${map.ops.name} do not have this command`, 'map_fd'];
+    case 'ENOMEM':
+      return ['no memory is left for the element', 'value'];
+    default:
+      return ['the map refuses', 'value'];
   }
 }

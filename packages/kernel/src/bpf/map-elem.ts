@@ -3,7 +3,15 @@
  * buffers; the raw form (addresses in a user memory) and the fast typed form (typed arrays) both call it, so both run the same checks.
  */
 
-import { BPF_F_LOCK, BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK, BPF_MAP_TYPE_STRUCT_OPS, ERRNO, KernelError } from '@libbpf-ts/uapi';
+import {
+  BPF_F_LOCK,
+  BPF_MAP_TYPE_BLOOM_FILTER,
+  BPF_MAP_TYPE_QUEUE,
+  BPF_MAP_TYPE_STACK,
+  BPF_MAP_TYPE_STRUCT_OPS,
+  ERRNO,
+  KernelError,
+} from '@libbpf-ts/uapi';
 
 import type { BpfCall } from '../call.ts';
 import type { BpfMap } from '../map.ts';
@@ -107,9 +115,10 @@ export function freeze(call: BpfCall<22>): void {
   const { map_fd } = call.attr;
   const map = call.task.map(map_fd, 'map_fd');
   if (map.type === BPF_MAP_TYPE_STRUCT_OPS || map.record.length > 0) {
-    throw new KernelError('ENOTSUPP', 'a map with locks, timers or pointers in its values can\'t be frozen', 'map_fd');
+    throw new KernelError('ENOTSUPP', "a map with locks, timers or pointers in its values can't be frozen", 'map_fd');
   }
-  if (!mayWrite(call.task.file(map_fd)!, map)) throw new KernelError('EPERM', map.frozen ? 'the map is frozen already' : 'the fd is read-only', 'map_fd');
+  if (!mayWrite(call.task.file(map_fd)!, map))
+    throw new KernelError('EPERM', map.frozen ? 'the map is frozen already' : 'the fd is read-only', 'map_fd');
   if (map.writers > 0) throw new KernelError('EBUSY', `${map.writers} writable mappings of the map exist`, 'map_fd');
   map.frozen = true;
 }

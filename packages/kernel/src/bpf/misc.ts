@@ -1,9 +1,20 @@
 /** The commands with one page each of kernel code: test runs, raw tracepoints, statistics, iterators, bound maps. Mirrors kernel/bpf/syscall.c. */
 
 import {
-  BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
-  BPF_PROG_TYPE_TRACING, BPF_STATS_RUN_TIME, BpfIterCreateAttr, BpfProgBindMapAttr, BpfProgStreamReadAttr,
-  BpfRawTracepointAttr, BpfTaskFdQueryAttr, BpfTestRunAttr, BpfTokenCreateAttr, KernelError,
+  BPF_PROG_TYPE_EXT,
+  BPF_PROG_TYPE_LSM,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_TRACING,
+  BPF_STATS_RUN_TIME,
+  BpfIterCreateAttr,
+  BpfProgBindMapAttr,
+  BpfProgStreamReadAttr,
+  BpfRawTracepointAttr,
+  BpfTaskFdQueryAttr,
+  BpfTestRunAttr,
+  BpfTokenCreateAttr,
+  KernelError,
 } from '@libbpf-ts/uapi';
 
 import { Dir } from '../bpffs.ts';
@@ -18,8 +29,10 @@ import { DirFile } from '../task.ts';
 export function progTestRun(call: BpfCall<10>): void {
   const { attr, task } = call;
   call.checkEnd(BpfTestRunAttr.end);
-  if ((attr.ctx_size_in !== 0) !== (attr.ctx_in !== 0n)) throw new KernelError('EINVAL', 'a context needs a buffer and its size, or neither', 'ctx_in');
-  if ((attr.ctx_size_out !== 0) !== (attr.ctx_out !== 0n)) throw new KernelError('EINVAL', 'a context needs a buffer and its size, or neither', 'ctx_out');
+  if ((attr.ctx_size_in !== 0) !== (attr.ctx_in !== 0n))
+    throw new KernelError('EINVAL', 'a context needs a buffer and its size, or neither', 'ctx_in');
+  if ((attr.ctx_size_out !== 0) !== (attr.ctx_out !== 0n))
+    throw new KernelError('EINVAL', 'a context needs a buffer and its size, or neither', 'ctx_out');
   const prog = task.prog(attr.prog_fd | 0, 'prog_fd');
   if (!prog.ops.testRun) throw new KernelError('ENOTSUPP', `${prog.ops.name} programs have no test run`, 'prog_fd');
   prog.ops.testRun(call, prog);
@@ -32,14 +45,19 @@ export function rawTracepointOpen(call: BpfCall<17>): number {
   const prog = task.prog(attr.prog_fd | 0, 'prog_fd');
   let name: string;
   switch (prog.type) {
-    case BPF_PROG_TYPE_TRACING: case BPF_PROG_TYPE_EXT: case BPF_PROG_TYPE_LSM:
-      if (attr.name !== 0n) throw new KernelError('EINVAL', 'the program was loaded for one tracepoint: no name may be given', 'name');
+    case BPF_PROG_TYPE_TRACING:
+    case BPF_PROG_TYPE_EXT:
+    case BPF_PROG_TYPE_LSM:
+      if (attr.name !== 0n)
+        throw new KernelError('EINVAL', 'the program was loaded for one tracepoint: no name may be given', 'name');
       name = '';
       break;
-    case BPF_PROG_TYPE_RAW_TRACEPOINT: case BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
+    case BPF_PROG_TYPE_RAW_TRACEPOINT:
+    case BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE:
       name = call.readString(attr.name, 127, 'name');
       break;
-    default: throw new KernelError('EINVAL', `a ${prog.ops.name} program can't be attached to a raw tracepoint`, 'prog_fd');
+    default:
+      throw new KernelError('EINVAL', `a ${prog.ops.name} program can't be attached to a raw tracepoint`, 'prog_fd');
   }
   const link = kernel.rawTracepoints?.(call, prog, name);
   if (!link) throw new KernelError('ENOENT', `there is no raw tracepoint ${name}`, 'name');
@@ -161,6 +179,7 @@ export function progStreamRead(call: BpfCall<37>): number {
   const { attr, task } = call;
   call.checkEnd(BpfProgStreamReadAttr.end);
   const prog = task.prog(attr.prog_fd | 0, 'prog_fd');
-  if (attr.stream_id !== 1 && attr.stream_id !== 2) throw new KernelError('ENOENT', `program ${prog.id} has no stream ${attr.stream_id}`, 'stream_id');
+  if (attr.stream_id !== 1 && attr.stream_id !== 2)
+    throw new KernelError('ENOENT', `program ${prog.id} has no stream ${attr.stream_id}`, 'stream_id');
   return 0;
 }

@@ -16,7 +16,8 @@ export function objPin(call: BpfCall<6>): void {
   if ((attr.file_flags & ~BPF_F_PATH_FD) !== 0) throw new KernelError('EINVAL', 'unknown file_flags', 'file_flags');
   checkPathFd(call);
   const object = task.file(attr.bpf_fd | 0)?.object;
-  if (!object || object.kind === 'btf') throw new KernelError('EINVAL', `fd ${attr.bpf_fd} is no program, map or link`, 'bpf_fd');
+  if (!object || object.kind === 'btf')
+    throw new KernelError('EINVAL', `fd ${attr.bpf_fd} is no program, map or link`, 'bpf_fd');
   const from = startDir(call);
   kernel.files.pin(path(call), object, from);
 }
@@ -25,7 +26,8 @@ export function objGet(call: BpfCall<7>): number {
   const { attr, task, kernel } = call;
   call.checkEnd(BpfObjAttr.end);
   if (attr.bpf_fd !== 0) throw new KernelError('EINVAL', 'bpf_fd must be 0', 'bpf_fd');
-  if ((attr.file_flags & ~(BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_PATH_FD)) !== 0) throw new KernelError('EINVAL', 'unknown file_flags', 'file_flags');
+  if ((attr.file_flags & ~(BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_PATH_FD)) !== 0)
+    throw new KernelError('EINVAL', 'unknown file_flags', 'file_flags');
   checkPathFd(call);
   const mode = mapMode(attr.file_flags);
   const from = startDir(call);
@@ -34,7 +36,8 @@ export function objGet(call: BpfCall<7>): number {
   if (found instanceof Dir) throw new KernelError('EACCES', `${name} is a directory`, 'pathname');
   const { object } = found;
   if (object.kind === 'map') return task.installObject(object as BpfMap, mode.canRead, mode.canWrite);
-  if (object.kind === 'link' && !(mode.canRead && mode.canWrite)) throw new KernelError('EINVAL', 'a link can\'t be opened read-only or write-only', 'file_flags');
+  if (object.kind === 'link' && !(mode.canRead && mode.canWrite))
+    throw new KernelError('EINVAL', "a link can't be opened read-only or write-only", 'file_flags');
   return task.installObject(object as never);
 }
 

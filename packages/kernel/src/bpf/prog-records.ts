@@ -22,14 +22,23 @@ export interface Records<T> {
 export function readFuncInfo(call: BpfCall<5>, btf: Btf, log: LogBuffer): Records<FuncInfo> {
   const { func_info, func_info_cnt, func_info_rec_size: size } = call.attr;
   if (func_info_cnt === 0) return { rows: [], raw: new Uint8Array(0) };
-  if (size < FUNC_INFO_SIZE || size > MAX_RECORD || size % 4 !== 0) refuse(log, `invalid func info rec size ${size}`, 'func_info_rec_size');
-  const raw = readRecords(call, log, { address: func_info, count: func_info_cnt, size, ownSize: FUNC_INFO_SIZE, name: 'func_info', text: 'func info' });
+  if (size < FUNC_INFO_SIZE || size > MAX_RECORD || size % 4 !== 0)
+    refuse(log, `invalid func info rec size ${size}`, 'func_info_rec_size');
+  const raw = readRecords(call, log, {
+    address: func_info,
+    count: func_info_cnt,
+    size,
+    ownSize: FUNC_INFO_SIZE,
+    name: 'func_info',
+    text: 'func info',
+  });
   const view = new DataView(raw.buffer);
   const rows: FuncInfo[] = [];
   for (let at = 0; at < raw.length; at += FUNC_INFO_SIZE) {
     const row = { insn_off: view.getUint32(at, true), type_id: view.getUint32(at + 4, true) };
     const before = rows[rows.length - 1]?.insn_off;
-    if (before === undefined && row.insn_off !== 0) refuse(log, `nonzero insn_off ${row.insn_off} for the first func info record`, 'func_info');
+    if (before === undefined && row.insn_off !== 0)
+      refuse(log, `nonzero insn_off ${row.insn_off} for the first func info record`, 'func_info');
     if (before !== undefined && row.insn_off <= before) {
       refuse(log, `same or smaller insn offset (${row.insn_off}) than previous func info record (${before})`, 'func_info');
     }
@@ -42,16 +51,32 @@ export function readFuncInfo(call: BpfCall<5>, btf: Btf, log: LogBuffer): Record
 function checkFunction(btf: Btf, id: number, log: LogBuffer): void {
   const type = id < btf.typeCount ? btf.type(id) : undefined;
   if (type?.kind !== 'FUNC') refuse(log, `invalid type id ${id} in func info`, 'func_info');
-  else if (btf.type(type.type).kind !== 'FUNC_PROTO') throw new KernelError('EINVAL', `type ${id} has no prototype`, 'func_info');
+  else if (btf.type(type.type).kind !== 'FUNC_PROTO')
+    throw new KernelError('EINVAL', `type ${id} has no prototype`, 'func_info');
 }
 
 /** `starts` are the first instructions of the program's functions, undefined where the program has jumps out of itself. */
-export function readLineInfo(call: BpfCall<5>, btf: Btf, insns: readonly BpfInsn[], starts: readonly number[] | undefined, log: LogBuffer): Records<LineInfo> {
+export function readLineInfo(
+  call: BpfCall<5>,
+  btf: Btf,
+  insns: readonly BpfInsn[],
+  starts: readonly number[] | undefined,
+  log: LogBuffer,
+): Records<LineInfo> {
   const { line_info, line_info_cnt, line_info_rec_size: size } = call.attr;
   if (line_info_cnt === 0) return { rows: [], raw: new Uint8Array(0) };
-  if (line_info_cnt > 0x7fff_ffff / LINE_INFO_SIZE) throw new KernelError('EINVAL', 'too many line info records', 'line_info_cnt');
-  if (size < LINE_INFO_SIZE || size > MAX_RECORD || size % 4 !== 0) throw new KernelError('EINVAL', `line info records of ${size} bytes`, 'line_info_rec_size');
-  const raw = readRecords(call, log, { address: line_info, count: line_info_cnt, size, ownSize: LINE_INFO_SIZE, name: 'line_info', text: 'line_info' });
+  if (line_info_cnt > 0x7fff_ffff / LINE_INFO_SIZE)
+    throw new KernelError('EINVAL', 'too many line info records', 'line_info_cnt');
+  if (size < LINE_INFO_SIZE || size > MAX_RECORD || size % 4 !== 0)
+    throw new KernelError('EINVAL', `line info records of ${size} bytes`, 'line_info_rec_size');
+  const raw = readRecords(call, log, {
+    address: line_info,
+    count: line_info_cnt,
+    size,
+    ownSize: LINE_INFO_SIZE,
+    name: 'line_info',
+    text: 'line_info',
+  });
   const view = new DataView(raw.buffer);
   const rows: LineInfo[] = [];
   let next = 0;
@@ -75,7 +100,8 @@ export function readLineInfo(call: BpfCall<5>, btf: Btf, insns: readonly BpfInsn
     rows.push({ insn_off, fileName: file!, line: line!, lineNumber: column >>> 10, column: column & 0x3ff });
     before = insn_off;
   }
-  if (starts && next < starts.length) refuse(log, `missing bpf_line_info for ${starts.length - next} funcs starting from func#${next}`, 'line_info');
+  if (starts && next < starts.length)
+    refuse(log, `missing bpf_line_info for ${starts.length - next} funcs starting from func#${next}`, 'line_info');
   return { rows, raw };
 }
 

@@ -1,7 +1,14 @@
 /** The part of BPF_PROG_LOAD in which the verifier works: its log, its maps, its BTF. Mirrors the frame of bpf_check. */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE, BpfProgLoadAttr, isKernelError, KernelError, type ErrnoName } from '@libbpf-ts/uapi';
+import {
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BpfProgLoadAttr,
+  isKernelError,
+  KernelError,
+  type ErrnoName,
+} from '@libbpf-ts/uapi';
 import type { Diagnostic, VerifierMap, VerifierRequest, VerifierSuccess } from '@libbpf-ts/verifier';
 
 import type { BtfObject } from '../btf-object.ts';
@@ -71,8 +78,13 @@ function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer, began: () => vo
   }
   const { sysAdmin, bpf, perfmon, netAdmin } = task.capabilities;
   const request: VerifierRequest = {
-    insns: judged.insns, name: judged.name, prog_type: attr.prog_type, expected_attach_type: judged.expectedAttachType,
-    prog_flags: attr.prog_flags, gplCompatible: judged.gplCompatible, ops: kernel.progTypes.get(attr.prog_type)!.verifier,
+    insns: judged.insns,
+    name: judged.name,
+    prog_type: attr.prog_type,
+    expected_attach_type: judged.expectedAttachType,
+    prog_flags: attr.prog_flags,
+    gplCompatible: judged.gplCompatible,
+    ops: kernel.progTypes.get(attr.prog_type)!.verifier,
     resolveMap: (fd) => maps.byFd(fd),
     kernelBtf: kernel.kernelBtf.verifierView,
     capabilities: { bpf: bpf || sysAdmin, perfmon: perfmon || sysAdmin, sysAdmin, netAdmin: netAdmin || sysAdmin },
@@ -85,17 +97,29 @@ function judge(call: BpfCall<5>, judged: Judged, log: LogBuffer, began: () => vo
   began();
   log.write(result.log);
   log.needs(result.log_true_size);
-  if (!result.ok && result.stats.processed === 0 && !result.log.includes('\nprocessed 0 ') && !result.log.startsWith('processed 0 ')) {
+  if (
+    !result.ok &&
+    result.stats.processed === 0 &&
+    !result.log.includes('\nprocessed 0 ') &&
+    !result.log.startsWith('processed 0 ')
+  ) {
     log.write(NOTHING_PROCESSED);
   }
   if (!result.ok) {
     const first = result.diagnostics[0];
     // The verifier says EBADF for whatever is no map.
     const errno = maps.notMap && result.errno === 'EBADF' ? 'EINVAL' : result.errno;
-    throw new VerifierRefusal(errno, first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log), result.diagnostics);
+    throw new VerifierRefusal(
+      errno,
+      first ? `${first.code} at insn ${first.insn}: ${first.message}` : lastLine(result.log),
+      result.diagnostics,
+    );
   }
   return {
-    result, maps: maps.used(result.usedMaps), btf: records?.btf, funcInfo: records?.funcInfo.raw ?? new Uint8Array(0),
+    result,
+    maps: maps.used(result.usedMaps),
+    btf: records?.btf,
+    funcInfo: records?.funcInfo.raw ?? new Uint8Array(0),
     lineInfo: records?.lineInfo.raw ?? new Uint8Array(0),
   };
 }
@@ -113,7 +137,7 @@ function readRecords(call: BpfCall<5>, insns: readonly BpfInsn[], log: LogBuffer
   const { attr, task } = call;
   if (attr.func_info_cnt === 0 && attr.line_info_cnt === 0) return undefined;
   const btf = task.btf(attr.prog_btf_fd | 0, 'prog_btf_fd');
-  if (btf.isKernel) throw new KernelError('EACCES', 'the BTF is the kernel\'s own', 'prog_btf_fd');
+  if (btf.isKernel) throw new KernelError('EACCES', "the BTF is the kernel's own", 'prog_btf_fd');
   const funcInfo = readFuncInfo(call, btf.btf, log);
   return { btf, funcInfo, lineInfo: readLineInfo(call, btf.btf, insns, functionStarts(insns), log) };
 }

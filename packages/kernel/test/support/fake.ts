@@ -1,8 +1,20 @@
 /** A kernel with one map type, one program type and one hook of its own, so that the core is tested without any subsystem. */
 
 import {
-  Kernel, type AttachTypeOps, type BpfLink, BpfLink as Link, type BpfProg, type Fork, type KernelOptions, type LinkOps, type MapTypeOps,
-  type ProgTypeOps, stateKey, type StateKey, type Subsystem, type Task,
+  Kernel,
+  type AttachTypeOps,
+  type BpfLink,
+  BpfLink as Link,
+  type BpfProg,
+  type Fork,
+  type KernelOptions,
+  type LinkOps,
+  type MapTypeOps,
+  type ProgTypeOps,
+  stateKey,
+  type StateKey,
+  type Subsystem,
+  type Task,
 } from '@libbpf-ts/kernel';
 import { cString, KernelError } from '@libbpf-ts/uapi';
 
@@ -14,7 +26,8 @@ export const FAKE_HOOK = 1000;
 
 /** One cell of `value_size` bytes; the key is not looked at. */
 export const fakeMap: MapTypeOps<{ cell: number }> = {
-  type: FAKE_MAP, name: 'fake',
+  type: FAKE_MAP,
+  name: 'fake',
   allocCheck: (attr) => {
     if (attr.max_entries !== 1) throw new KernelError('EINVAL', 'one cell only', 'max_entries');
   },
@@ -29,7 +42,8 @@ export const fakeMap: MapTypeOps<{ cell: number }> = {
 };
 
 export const fakeProg: ProgTypeOps = {
-  type: FAKE_PROG, name: 'fake',
+  type: FAKE_PROG,
+  name: 'fake',
   verifier: { name: 'fake', funcProto: () => undefined, isValidAccess: () => undefined },
   testRun: (call, prog) => call.put('retval', prog.run(0)),
 };
@@ -40,7 +54,8 @@ interface Hooks {
 export const hooksKey: StateKey<Hooks> = stateKey<Hooks>('fake.hooks');
 
 export const fakeLink: LinkOps<null> = {
-  type: 1000, name: 'fake',
+  type: 1000,
+  name: 'fake',
   release: (link) => fakeLink.detach!(link),
   detach: (link) => {
     const hooks = link.kernel.stateOf(hooksKey);
@@ -65,7 +80,10 @@ const fakeHook: AttachTypeOps = {
 };
 
 export const fake: Subsystem = (kernel) => {
-  kernel.state(hooksKey, { create: () => ({ attached: undefined }), clone: ({ attached }, fork: Fork) => ({ attached: fork.twinOf(attached) }) });
+  kernel.state(hooksKey, {
+    create: () => ({ attached: undefined }),
+    clone: ({ attached }, fork: Fork) => ({ attached: fork.twinOf(attached) }),
+  });
   kernel.mapTypes.register(FAKE_MAP, fakeMap);
   kernel.progTypes.register(FAKE_PROG, fakeProg);
   kernel.linkTypes.register(fakeLink.name, fakeLink);
@@ -76,7 +94,8 @@ export function fakeKernel(options: KernelOptions = {}): Kernel {
   return new Kernel({ subsystems: [fake], verify: trust, ...options });
 }
 
-export const createMap = (task: Task): number => task.bpf(0, { map_type: FAKE_MAP, key_size: 4, value_size: 8, max_entries: 1 });
+export const createMap = (task: Task): number =>
+  task.bpf(0, { map_type: FAKE_MAP, key_size: 4, value_size: 8, max_entries: 1 });
 
 /** `r0 = result; exit`, or the instructions given. */
 export function loadProg(task: Task, code: number | readonly number[] = 0): number {

@@ -15,7 +15,11 @@ interface Extra {
  * A helper whose `run` is made once a kernel. `args` is as VmHelper says: 'u64' arguments arrive as two int32, low half first.
  */
 export function helper(
-  id: number, name: string, args: readonly HelperType[], returns: VmHelper['returns'], make: (kernel: Kernel) => (...args: number[]) => number,
+  id: number,
+  name: string,
+  args: readonly HelperType[],
+  returns: VmHelper['returns'],
+  make: (kernel: Kernel) => (...args: number[]) => number,
   extra: Extra = {},
 ): HelperRow {
   return [id, (kernel) => ({ name, args, returns, run: make(kernel), ...extra })];

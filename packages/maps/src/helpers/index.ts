@@ -15,8 +15,17 @@ import { timeHelpers } from './time.ts';
 import { timerHelpers } from './timer.ts';
 
 export const mapHelpers: readonly HelperRow[] = [
-  ...mapElementHelpers, ...timeHelpers, ...taskHelpers, ...probeHelpers, ...ringbufHelpers, ...dynptrHelpers, ...lockHelpers, ...perfHelpers,
-  ...printHelpers, ...stringHelpers, ...timerHelpers,
+  ...mapElementHelpers,
+  ...timeHelpers,
+  ...taskHelpers,
+  ...probeHelpers,
+  ...ringbufHelpers,
+  ...dynptrHelpers,
+  ...lockHelpers,
+  ...perfHelpers,
+  ...printHelpers,
+  ...stringHelpers,
+  ...timerHelpers,
 ];
 
 export { mapKfuncs };

@@ -10,7 +10,12 @@ import { rangeOf } from './dynptr.ts';
 /** A row of the table of kfuncs: name and factory. */
 export type KfuncRow = readonly [name: string, factory: HelperFactory];
 
-function kfunc(name: string, args: readonly HelperType[], returns: VmHelper['returns'], make: (kernel: Kernel) => (...args: number[]) => number): KfuncRow {
+function kfunc(
+  name: string,
+  args: readonly HelperType[],
+  returns: VmHelper['returns'],
+  make: (kernel: Kernel) => (...args: number[]) => number,
+): KfuncRow {
   return [name, (kernel) => ({ name, args, returns, run: make(kernel) })];
 }
 
@@ -51,9 +56,12 @@ const iterators: readonly KfuncRow[] = [
 // — Sections that one thread is always in —
 
 const sections: readonly KfuncRow[] = [
-  kfunc('bpf_rcu_read_lock', [], 'void', nothing), kfunc('bpf_rcu_read_unlock', [], 'void', nothing),
-  kfunc('bpf_preempt_disable', [], 'void', nothing), kfunc('bpf_preempt_enable', [], 'void', nothing),
-  kfunc('bpf_local_irq_save', ['u32'], 'void', nothing), kfunc('bpf_local_irq_restore', ['u32'], 'void', nothing),
+  kfunc('bpf_rcu_read_lock', [], 'void', nothing),
+  kfunc('bpf_rcu_read_unlock', [], 'void', nothing),
+  kfunc('bpf_preempt_disable', [], 'void', nothing),
+  kfunc('bpf_preempt_enable', [], 'void', nothing),
+  kfunc('bpf_local_irq_save', ['u32'], 'void', nothing),
+  kfunc('bpf_local_irq_restore', ['u32'], 'void', nothing),
   kfunc('bpf_rdonly_cast', ['u64', 'u32'], 'u64', ({ runtime }) => (low, high) => {
     runtime.returnHigh.value = high!;
     return low!;
@@ -63,9 +71,30 @@ const sections: readonly KfuncRow[] = [
 // — Dynptrs —
 
 const dynptrs: readonly KfuncRow[] = [
-  kfunc('bpf_dynptr_size', ['u32'], 's32', ({ arena }) => (at) => (dynptrData(arena, at!) === 0 ? -EINVAL : dynptrSize(arena, at!))),
-  kfunc('bpf_dynptr_is_null', ['u32'], 'u32', ({ arena }) => (at) => Number(dynptrData(arena, at!) === 0)),
-  kfunc('bpf_dynptr_is_rdonly', ['u32'], 'u32', ({ arena }) => (at) => Number(dynptrData(arena, at!) !== 0 && dynptrIsReadOnly(arena, at!))),
+  kfunc(
+    'bpf_dynptr_size',
+    ['u32'],
+    's32',
+    ({ arena }) =>
+      (at) =>
+        dynptrData(arena, at!) === 0 ? -EINVAL : dynptrSize(arena, at!),
+  ),
+  kfunc(
+    'bpf_dynptr_is_null',
+    ['u32'],
+    'u32',
+    ({ arena }) =>
+      (at) =>
+        Number(dynptrData(arena, at!) === 0),
+  ),
+  kfunc(
+    'bpf_dynptr_is_rdonly',
+    ['u32'],
+    'u32',
+    ({ arena }) =>
+      (at) =>
+        Number(dynptrData(arena, at!) !== 0 && dynptrIsReadOnly(arena, at!)),
+  ),
   kfunc('bpf_dynptr_adjust', ['u32', 'u32', 'u32'], 's32', ({ arena }) => (at, start, end) => {
     const [first, last] = [start! >>> 0, end! >>> 0];
     if (dynptrData(arena, at!) === 0 || first > last) return -EINVAL;
@@ -80,9 +109,19 @@ const dynptrs: readonly KfuncRow[] = [
     for (let word = 0; word < 4; word++) arena.u32[(to! >>> 2) + word] = arena.u32[(from! >>> 2) + word]!;
     return 0;
   }),
-  kfunc('bpf_dynptr_slice', ['u32', 'u32', 'u32', 'u32'], 'u32', (kernel) => (at, offset, _buffer, size) => Math.max(0, rangeOf(kernel, at!, offset! >>> 0, size! >>> 0))),
-  kfunc('bpf_dynptr_slice_rdwr', ['u32', 'u32', 'u32', 'u32'], 'u32', (kernel) => (at, offset, _buffer, size) =>
-    (dynptrIsReadOnly(kernel.arena, at!) ? 0 : Math.max(0, rangeOf(kernel, at!, offset! >>> 0, size! >>> 0)))),
+  kfunc(
+    'bpf_dynptr_slice',
+    ['u32', 'u32', 'u32', 'u32'],
+    'u32',
+    (kernel) => (at, offset, _buffer, size) => Math.max(0, rangeOf(kernel, at!, offset! >>> 0, size! >>> 0)),
+  ),
+  kfunc(
+    'bpf_dynptr_slice_rdwr',
+    ['u32', 'u32', 'u32', 'u32'],
+    'u32',
+    (kernel) => (at, offset, _buffer, size) =>
+      dynptrIsReadOnly(kernel.arena, at!) ? 0 : Math.max(0, rangeOf(kernel, at!, offset! >>> 0, size! >>> 0)),
+  ),
 ];
 
 // — Text: every string ends at its NUL, after XATTR_SIZE_MAX characters at the latest —
@@ -124,7 +163,8 @@ function forCharacter(name: string, find: (text: string, character: string) => n
 }
 
 const texts: readonly KfuncRow[] = [
-  onTexts('bpf_strcmp', false, compare), onTexts('bpf_strcasecmp', false, (left, right) => compare(left.toLowerCase(), right.toLowerCase())),
+  onTexts('bpf_strcmp', false, compare),
+  onTexts('bpf_strcasecmp', false, (left, right) => compare(left.toLowerCase(), right.toLowerCase())),
   onTexts('bpf_strstr', false, (left, right) => found(left.indexOf(right))),
   onTexts('bpf_strnstr', true, (left, right) => found(left.indexOf(right))),
   onTexts('bpf_strcasestr', false, (left, right) => found(left.toLowerCase().indexOf(right.toLowerCase()))),
@@ -135,7 +175,12 @@ const texts: readonly KfuncRow[] = [
   forCharacter('bpf_strchrnul', (text, character) => (text.includes(character) ? text.indexOf(character) : text.length)),
   forCharacter('bpf_strrchr', (text, character) => (character === '\0' ? text.length : found(text.lastIndexOf(character)))),
   kfunc('bpf_strlen', ['u32'], 's32', (kernel) => (text) => textAt(kernel, text!)?.length ?? -E2BIG),
-  kfunc('bpf_strnlen', ['u32', 'u32'], 's32', (kernel) => (text, limit) => textAt(kernel, text!, limit! >>> 0)?.length ?? -E2BIG),
+  kfunc(
+    'bpf_strnlen',
+    ['u32', 'u32'],
+    's32',
+    (kernel) => (text, limit) => textAt(kernel, text!, limit! >>> 0)?.length ?? -E2BIG,
+  ),
 ];
 
 export const mapKfuncs: readonly KfuncRow[] = [...iterators, ...sections, ...dynptrs, ...texts];

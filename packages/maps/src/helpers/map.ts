@@ -2,8 +2,16 @@
 
 import type { BpfMap, Kernel } from '@libbpf-ts/kernel';
 import {
-  BPF_FUNC_for_each_map_elem, BPF_FUNC_loop, BPF_FUNC_map_delete_elem, BPF_FUNC_map_lookup_elem, BPF_FUNC_map_lookup_percpu_elem,
-  BPF_FUNC_map_peek_elem, BPF_FUNC_map_pop_elem, BPF_FUNC_map_push_elem, BPF_FUNC_map_update_elem, BPF_FUNC_tail_call,
+  BPF_FUNC_for_each_map_elem,
+  BPF_FUNC_loop,
+  BPF_FUNC_map_delete_elem,
+  BPF_FUNC_map_lookup_elem,
+  BPF_FUNC_map_lookup_percpu_elem,
+  BPF_FUNC_map_peek_elem,
+  BPF_FUNC_map_pop_elem,
+  BPF_FUNC_map_push_elem,
+  BPF_FUNC_map_update_elem,
+  BPF_FUNC_tail_call,
   BPF_MAP_TYPE_PERCPU_ARRAY,
 } from '@libbpf-ts/uapi';
 import { MAP_HEADER } from '@libbpf-ts/vm';
@@ -18,11 +26,19 @@ const MAX_LOOPS = 1 << 23;
 
 export const mapElementHelpers: readonly HelperRow[] = [
   helper(BPF_FUNC_map_lookup_elem, 'bpf_map_lookup_elem', ['u32', 'u32'], 'u32', makeLookup, { intrinsic: 'map_lookup' }),
-  helper(BPF_FUNC_map_update_elem, 'bpf_map_update_elem', ['u32', 'u32', 'u32', 'u64'], 's32', (kernel) => (address, key, value, low, high) => {
-    const map = mapOf(kernel, address!);
-    const { update } = map.ops;
-    return update === undefined ? -EOPNOTSUPP : update(map, key! >>> 0, value! >>> 0, high === 0 ? low! >>> 0 : u64(low!, high!));
-  }),
+  helper(
+    BPF_FUNC_map_update_elem,
+    'bpf_map_update_elem',
+    ['u32', 'u32', 'u32', 'u64'],
+    's32',
+    (kernel) => (address, key, value, low, high) => {
+      const map = mapOf(kernel, address!);
+      const { update } = map.ops;
+      return update === undefined
+        ? -EOPNOTSUPP
+        : update(map, key! >>> 0, value! >>> 0, high === 0 ? low! >>> 0 : u64(low!, high!));
+    },
+  ),
   helper(BPF_FUNC_map_delete_elem, 'bpf_map_delete_elem', ['u32', 'u32'], 's32', (kernel) => (address, key) => {
     const map = mapOf(kernel, address!);
     const remove = map.ops.delete;
@@ -40,16 +56,31 @@ export const mapElementHelpers: readonly HelperRow[] = [
     const map = mapOf(kernel, address!);
     return map.ops.peek?.(map, value! >>> 0) ?? -EOPNOTSUPP;
   }),
-  helper(BPF_FUNC_map_lookup_percpu_elem, 'bpf_map_lookup_percpu_elem', ['u32', 'u32', 'u32'], 'u32', (kernel) => (address, key, cpu) => {
-    const map = mapOf(kernel, address!);
-    const find = map.type === BPF_MAP_TYPE_PERCPU_ARRAY ? percpuArrayElement : percpuHashElement;
-    return find(map, key! >>> 0, cpu! >>> 0);
+  helper(
+    BPF_FUNC_map_lookup_percpu_elem,
+    'bpf_map_lookup_percpu_elem',
+    ['u32', 'u32', 'u32'],
+    'u32',
+    (kernel) => (address, key, cpu) => {
+      const map = mapOf(kernel, address!);
+      const find = map.type === BPF_MAP_TYPE_PERCPU_ARRAY ? percpuArrayElement : percpuHashElement;
+      return find(map, key! >>> 0, cpu! >>> 0);
+    },
+  ),
+  helper(BPF_FUNC_for_each_map_elem, 'bpf_for_each_map_elem', ['u32', 'u32', 'u32', 'u64'], 's32', makeForEach, {
+    callsBack: true,
   }),
-  helper(BPF_FUNC_for_each_map_elem, 'bpf_for_each_map_elem', ['u32', 'u32', 'u32', 'u64'], 's32', makeForEach, { callsBack: true }),
   helper(BPF_FUNC_loop, 'bpf_loop', ['u32', 'u32', 'u32', 'u64'], 's32', makeLoop, { intrinsic: 'loop', callsBack: true }),
-  helper(BPF_FUNC_tail_call, 'bpf_tail_call', ['u32', 'u32', 'u32'], 's32', () => () => {
-    throw new Error('only the engines can make a tail call');
-  }, { intrinsic: 'tail_call' }),
+  helper(
+    BPF_FUNC_tail_call,
+    'bpf_tail_call',
+    ['u32', 'u32', 'u32'],
+    's32',
+    () => () => {
+      throw new Error('only the engines can make a tail call');
+    },
+    { intrinsic: 'tail_call' },
+  ),
 ];
 
 function mapOf(kernel: Kernel, address: number): BpfMap {

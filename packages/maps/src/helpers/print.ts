@@ -14,14 +14,33 @@ const MAX_VARARGS = 12;
 const MAX_LINE = 1023;
 
 export const printHelpers: readonly HelperRow[] = [
-  helper(BPF_FUNC_trace_printk, 'bpf_trace_printk', ['u32', 'u32', 'u64', 'u64', 'u64'], 's32', (kernel) => (format, size, ...rest) =>
-    print(kernel, bytesOf(kernel, format! >>> 0, size! >>> 0), pairs(rest))),
-  helper(BPF_FUNC_trace_vprintk, 'bpf_trace_vprintk', ['u32', 'u32', 'u32', 'u32'], 's32', (kernel) => (format, size, data, dataSize) => {
-    const args = arrayArguments(kernel, data! >>> 0, dataSize! >>> 0);
-    return args ? print(kernel, bytesOf(kernel, format! >>> 0, size! >>> 0), args) : -EINVAL;
-  }),
-  helper(BPF_FUNC_snprintf, 'bpf_snprintf', ['u32', 'u32', 'u32', 'u32', 'u32'], 's32', (kernel) => (buffer, size, format, data, dataSize) =>
-    printInto(kernel, buffer! >>> 0, size! >>> 0, format! >>> 0, data! >>> 0, dataSize! >>> 0)),
+  helper(
+    BPF_FUNC_trace_printk,
+    'bpf_trace_printk',
+    ['u32', 'u32', 'u64', 'u64', 'u64'],
+    's32',
+    (kernel) =>
+      (format, size, ...rest) =>
+        print(kernel, bytesOf(kernel, format! >>> 0, size! >>> 0), pairs(rest)),
+  ),
+  helper(
+    BPF_FUNC_trace_vprintk,
+    'bpf_trace_vprintk',
+    ['u32', 'u32', 'u32', 'u32'],
+    's32',
+    (kernel) => (format, size, data, dataSize) => {
+      const args = arrayArguments(kernel, data! >>> 0, dataSize! >>> 0);
+      return args ? print(kernel, bytesOf(kernel, format! >>> 0, size! >>> 0), args) : -EINVAL;
+    },
+  ),
+  helper(
+    BPF_FUNC_snprintf,
+    'bpf_snprintf',
+    ['u32', 'u32', 'u32', 'u32', 'u32'],
+    's32',
+    (kernel) => (buffer, size, format, data, dataSize) =>
+      printInto(kernel, buffer! >>> 0, size! >>> 0, format! >>> 0, data! >>> 0, dataSize! >>> 0),
+  ),
 ];
 
 /** The format ends at its NUL, which must be there. */
@@ -38,7 +57,10 @@ function pairs(halves: readonly number[]): PrintfArgument[] {
 function arrayArguments(kernel: Kernel, data: number, size: number): PrintfArgument[] | undefined {
   if (size % 8 !== 0 || size > MAX_VARARGS * 8 || (size > 0 && data === 0)) return undefined;
   const { view } = kernel.arena;
-  return Array.from({ length: size / 8 }, (_, index) => ({ low: view.getInt32(data + index * 8, true), high: view.getInt32(data + index * 8 + 4, true) }));
+  return Array.from({ length: size / 8 }, (_, index) => ({
+    low: view.getInt32(data + index * 8, true),
+    high: view.getInt32(data + index * 8 + 4, true),
+  }));
 }
 
 function print(kernel: Kernel, format: Uint8Array | undefined, args: readonly PrintfArgument[]): number {

@@ -2,8 +2,13 @@
 
 import type { Kernel } from '@libbpf-ts/kernel';
 import {
-  BPF_FUNC_copy_from_user, BPF_FUNC_probe_read, BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_str,
-  BPF_FUNC_probe_read_user, BPF_FUNC_probe_read_user_str,
+  BPF_FUNC_copy_from_user,
+  BPF_FUNC_probe_read,
+  BPF_FUNC_probe_read_kernel,
+  BPF_FUNC_probe_read_kernel_str,
+  BPF_FUNC_probe_read_str,
+  BPF_FUNC_probe_read_user,
+  BPF_FUNC_probe_read_user_str,
 } from '@libbpf-ts/uapi';
 
 import { zeroBytes } from '../bytes.ts';
@@ -14,19 +19,36 @@ import { helper, type HelperRow } from './define.ts';
 const FIRST_ADDRESS = 0x1_0000;
 
 const readers: readonly (readonly [number, string])[] = [
-  [BPF_FUNC_probe_read, 'bpf_probe_read'], [BPF_FUNC_probe_read_kernel, 'bpf_probe_read_kernel'],
-  [BPF_FUNC_probe_read_user, 'bpf_probe_read_user'], [BPF_FUNC_copy_from_user, 'bpf_copy_from_user'],
+  [BPF_FUNC_probe_read, 'bpf_probe_read'],
+  [BPF_FUNC_probe_read_kernel, 'bpf_probe_read_kernel'],
+  [BPF_FUNC_probe_read_user, 'bpf_probe_read_user'],
+  [BPF_FUNC_copy_from_user, 'bpf_copy_from_user'],
 ];
 const stringReaders: readonly (readonly [number, string])[] = [
-  [BPF_FUNC_probe_read_str, 'bpf_probe_read_str'], [BPF_FUNC_probe_read_kernel_str, 'bpf_probe_read_kernel_str'],
+  [BPF_FUNC_probe_read_str, 'bpf_probe_read_str'],
+  [BPF_FUNC_probe_read_kernel_str, 'bpf_probe_read_kernel_str'],
   [BPF_FUNC_probe_read_user_str, 'bpf_probe_read_user_str'],
 ];
 
 export const probeHelpers: readonly HelperRow[] = [
-  ...readers.map(([id, name]) => helper(id, name, ['u32', 'u32', 'u64'], 's32', (kernel) => (to, size, low, high) =>
-    readBytes(kernel, to! >>> 0, size! >>> 0, low! >>> 0, high!))),
-  ...stringReaders.map(([id, name]) => helper(id, name, ['u32', 'u32', 'u64'], 's32', (kernel) => (to, size, low, high) =>
-    readString(kernel, to! >>> 0, size! >>> 0, low! >>> 0, high!))),
+  ...readers.map(([id, name]) =>
+    helper(
+      id,
+      name,
+      ['u32', 'u32', 'u64'],
+      's32',
+      (kernel) => (to, size, low, high) => readBytes(kernel, to! >>> 0, size! >>> 0, low! >>> 0, high!),
+    ),
+  ),
+  ...stringReaders.map(([id, name]) =>
+    helper(
+      id,
+      name,
+      ['u32', 'u32', 'u64'],
+      's32',
+      (kernel) => (to, size, low, high) => readString(kernel, to! >>> 0, size! >>> 0, low! >>> 0, high!),
+    ),
+  ),
 ];
 
 /** Copies, or writes zeros and returns -EFAULT. */

@@ -2,8 +2,16 @@
 
 import type { Kernel } from '@libbpf-ts/kernel';
 import {
-  BPF_FUNC_ringbuf_discard, BPF_FUNC_ringbuf_discard_dynptr, BPF_FUNC_ringbuf_output, BPF_FUNC_ringbuf_query, BPF_FUNC_ringbuf_reserve,
-  BPF_FUNC_ringbuf_reserve_dynptr, BPF_FUNC_ringbuf_submit, BPF_FUNC_ringbuf_submit_dynptr, BPF_FUNC_user_ringbuf_drain, BPF_RB_FORCE_WAKEUP,
+  BPF_FUNC_ringbuf_discard,
+  BPF_FUNC_ringbuf_discard_dynptr,
+  BPF_FUNC_ringbuf_output,
+  BPF_FUNC_ringbuf_query,
+  BPF_FUNC_ringbuf_reserve,
+  BPF_FUNC_ringbuf_reserve_dynptr,
+  BPF_FUNC_ringbuf_submit,
+  BPF_FUNC_ringbuf_submit_dynptr,
+  BPF_FUNC_user_ringbuf_drain,
+  BPF_RB_FORCE_WAKEUP,
   BPF_RB_NO_WAKEUP,
 } from '@libbpf-ts/uapi';
 
@@ -17,18 +25,61 @@ import { helper, returnU64, u64, type HelperRow } from './define.ts';
 const MAX_USER_SAMPLES = 128 * 1024;
 
 export const ringbufHelpers: readonly HelperRow[] = [
-  helper(BPF_FUNC_ringbuf_output, 'bpf_ringbuf_output', ['u32', 'u32', 'u64', 'u64'], 's32', (kernel) => (map, data, size, sizeHigh, low, high) =>
-    output(kernel.mapAt(map!), data! >>> 0, u64(size!, sizeHigh!), u64(low!, high!))),
-  helper(BPF_FUNC_ringbuf_reserve, 'bpf_ringbuf_reserve', ['u32', 'u64', 'u64'], 'u32', (kernel) => (map, size, sizeHigh, low, high) =>
-    (low !== 0 || high !== 0 ? 0 : reserve(kernel.mapAt(map!), u64(size!, sizeHigh!)))),
-  helper(BPF_FUNC_ringbuf_submit, 'bpf_ringbuf_submit', ['u32', 'u64'], 'void', (kernel) => (sample, flags) => complete(kernel, sample!, flags!, false)),
-  helper(BPF_FUNC_ringbuf_discard, 'bpf_ringbuf_discard', ['u32', 'u64'], 'void', (kernel) => (sample, flags) => complete(kernel, sample!, flags!, true)),
-  helper(BPF_FUNC_ringbuf_query, 'bpf_ringbuf_query', ['u32', 'u64'], 'u64', (kernel) => (map, low, high) =>
-    returnU64(kernel, high === 0 ? query(kernel.mapAt(map!), low! >>> 0) : 0)),
+  helper(
+    BPF_FUNC_ringbuf_output,
+    'bpf_ringbuf_output',
+    ['u32', 'u32', 'u64', 'u64'],
+    's32',
+    (kernel) => (map, data, size, sizeHigh, low, high) =>
+      output(kernel.mapAt(map!), data! >>> 0, u64(size!, sizeHigh!), u64(low!, high!)),
+  ),
+  helper(
+    BPF_FUNC_ringbuf_reserve,
+    'bpf_ringbuf_reserve',
+    ['u32', 'u64', 'u64'],
+    'u32',
+    (kernel) => (map, size, sizeHigh, low, high) =>
+      low !== 0 || high !== 0 ? 0 : reserve(kernel.mapAt(map!), u64(size!, sizeHigh!)),
+  ),
+  helper(
+    BPF_FUNC_ringbuf_submit,
+    'bpf_ringbuf_submit',
+    ['u32', 'u64'],
+    'void',
+    (kernel) => (sample, flags) => complete(kernel, sample!, flags!, false),
+  ),
+  helper(
+    BPF_FUNC_ringbuf_discard,
+    'bpf_ringbuf_discard',
+    ['u32', 'u64'],
+    'void',
+    (kernel) => (sample, flags) => complete(kernel, sample!, flags!, true),
+  ),
+  helper(
+    BPF_FUNC_ringbuf_query,
+    'bpf_ringbuf_query',
+    ['u32', 'u64'],
+    'u64',
+    (kernel) => (map, low, high) => returnU64(kernel, high === 0 ? query(kernel.mapAt(map!), low! >>> 0) : 0),
+  ),
   helper(BPF_FUNC_ringbuf_reserve_dynptr, 'bpf_ringbuf_reserve_dynptr', ['u32', 'u32', 'u64', 'u32'], 's32', makeReserveDynptr),
-  helper(BPF_FUNC_ringbuf_submit_dynptr, 'bpf_ringbuf_submit_dynptr', ['u32', 'u64'], 'void', (kernel) => (dynptr, flags) => completeDynptr(kernel, dynptr! >>> 0, flags!, false)),
-  helper(BPF_FUNC_ringbuf_discard_dynptr, 'bpf_ringbuf_discard_dynptr', ['u32', 'u64'], 'void', (kernel) => (dynptr, flags) => completeDynptr(kernel, dynptr! >>> 0, flags!, true)),
-  helper(BPF_FUNC_user_ringbuf_drain, 'bpf_user_ringbuf_drain', ['u32', 'u32', 'u32', 'u64'], 's32', makeDrain, { callsBack: true }),
+  helper(
+    BPF_FUNC_ringbuf_submit_dynptr,
+    'bpf_ringbuf_submit_dynptr',
+    ['u32', 'u64'],
+    'void',
+    (kernel) => (dynptr, flags) => completeDynptr(kernel, dynptr! >>> 0, flags!, false),
+  ),
+  helper(
+    BPF_FUNC_ringbuf_discard_dynptr,
+    'bpf_ringbuf_discard_dynptr',
+    ['u32', 'u64'],
+    'void',
+    (kernel) => (dynptr, flags) => completeDynptr(kernel, dynptr! >>> 0, flags!, true),
+  ),
+  helper(BPF_FUNC_user_ringbuf_drain, 'bpf_user_ringbuf_drain', ['u32', 'u32', 'u32', 'u64'], 's32', makeDrain, {
+    callsBack: true,
+  }),
 ];
 
 function complete(kernel: Kernel, sample: number, flags: number, discard: boolean): number {

@@ -8,19 +8,44 @@ import { EINVAL, ERANGE } from '../errno.ts';
 import { helper, type HelperRow } from './define.ts';
 
 export const stringHelpers: readonly HelperRow[] = [
-  helper(BPF_FUNC_strtol, 'bpf_strtol', ['u32', 'u32', 'u64', 'u32'], 's32', (kernel) => (text, size, low, high, result) =>
-    parseInteger(kernel, text! >>> 0, size! >>> 0, low!, high!, result! >>> 0, true)),
-  helper(BPF_FUNC_strtoul, 'bpf_strtoul', ['u32', 'u32', 'u64', 'u32'], 's32', (kernel) => (text, size, low, high, result) =>
-    parseInteger(kernel, text! >>> 0, size! >>> 0, low!, high!, result! >>> 0, false)),
-  helper(BPF_FUNC_strncmp, 'bpf_strncmp', ['u32', 'u32', 'u32'], 's32', (kernel) => (left, size, right) => compareText(kernel, left! >>> 0, size! >>> 0, right! >>> 0)),
-  helper(BPF_FUNC_csum_diff, 'bpf_csum_diff', ['u32', 'u32', 'u32', 'u32', 'u32'], 's32', (kernel) => (from, fromSize, to, toSize, seed) =>
-    csumDiff(kernel, from! >>> 0, fromSize! >>> 0, to! >>> 0, toSize! >>> 0, seed! >>> 0)),
+  helper(
+    BPF_FUNC_strtol,
+    'bpf_strtol',
+    ['u32', 'u32', 'u64', 'u32'],
+    's32',
+    (kernel) => (text, size, low, high, result) =>
+      parseInteger(kernel, text! >>> 0, size! >>> 0, low!, high!, result! >>> 0, true),
+  ),
+  helper(
+    BPF_FUNC_strtoul,
+    'bpf_strtoul',
+    ['u32', 'u32', 'u64', 'u32'],
+    's32',
+    (kernel) => (text, size, low, high, result) =>
+      parseInteger(kernel, text! >>> 0, size! >>> 0, low!, high!, result! >>> 0, false),
+  ),
+  helper(
+    BPF_FUNC_strncmp,
+    'bpf_strncmp',
+    ['u32', 'u32', 'u32'],
+    's32',
+    (kernel) => (left, size, right) => compareText(kernel, left! >>> 0, size! >>> 0, right! >>> 0),
+  ),
+  helper(
+    BPF_FUNC_csum_diff,
+    'bpf_csum_diff',
+    ['u32', 'u32', 'u32', 'u32', 'u32'],
+    's32',
+    (kernel) => (from, fromSize, to, toSize, seed) =>
+      csumDiff(kernel, from! >>> 0, fromSize! >>> 0, to! >>> 0, toSize! >>> 0, seed! >>> 0),
+  ),
 ];
 
 /** The checksum of `to` less that of `from`, folded to 16 bits; `seed` is the sum so far. */
 function csumDiff({ arena }: Kernel, from: number, fromSize: number, to: number, toSize: number, seed: number): number {
   let sum = seed;
-  if (fromSize !== 0 && toSize !== 0) sum = csumSub(csumPartial(arena, to, toSize, seed), csumPartial(arena, from, fromSize, 0));
+  if (fromSize !== 0 && toSize !== 0)
+    sum = csumSub(csumPartial(arena, to, toSize, seed), csumPartial(arena, from, fromSize, 0));
   else if (toSize !== 0) sum = csumPartial(arena, to, toSize, seed);
   else if (fromSize !== 0) sum = ~csumPartial(arena, from, fromSize, ~seed >>> 0) >>> 0;
   return csumFold16(sum);
@@ -42,7 +67,15 @@ const isSpace = (byte: number): boolean => byte === 32 || (byte >= 9 && byte <= 
  * A number in text: leading space, a minus, 0x or 0 where the base in the flags is 0 or 16. Returns the characters read, or -EINVAL,
  * -ERANGE; the number goes to the eight bytes at `result`.
  */
-function parseInteger(kernel: Kernel, text: number, size: number, base: number, high: number, result: number, signed: boolean): number {
+function parseInteger(
+  kernel: Kernel,
+  text: number,
+  size: number,
+  base: number,
+  high: number,
+  result: number,
+  signed: boolean,
+): number {
   if (high !== 0 || ![0, 8, 10, 16].includes(base)) return -EINVAL;
   const { u8, view } = kernel.arena;
   let at = 0;

@@ -2,8 +2,14 @@
 
 import { stateKey, type Kernel, type StateKey } from '@libbpf-ts/kernel';
 import {
-  BPF_FUNC_get_numa_node_id, BPF_FUNC_get_prandom_u32, BPF_FUNC_get_smp_processor_id, BPF_FUNC_jiffies64, BPF_FUNC_ktime_get_boot_ns,
-  BPF_FUNC_ktime_get_coarse_ns, BPF_FUNC_ktime_get_ns, BPF_FUNC_ktime_get_tai_ns,
+  BPF_FUNC_get_numa_node_id,
+  BPF_FUNC_get_prandom_u32,
+  BPF_FUNC_get_smp_processor_id,
+  BPF_FUNC_jiffies64,
+  BPF_FUNC_ktime_get_boot_ns,
+  BPF_FUNC_ktime_get_coarse_ns,
+  BPF_FUNC_ktime_get_ns,
+  BPF_FUNC_ktime_get_tai_ns,
 } from '@libbpf-ts/uapi';
 
 import { helper, returnU64, type HelperRow } from './define.ts';
@@ -22,8 +28,23 @@ export const timeHelpers: readonly HelperRow[] = [
     return returnU64(kernel, now - (now % TICK_NS));
   }),
   helper(BPF_FUNC_ktime_get_tai_ns, 'bpf_ktime_get_tai_ns', [], 'u64', makeClock),
-  helper(BPF_FUNC_jiffies64, 'bpf_jiffies64', [], 'u64', (kernel) => () => returnU64(kernel, INITIAL_JIFFIES + Math.floor(Number(kernel.clock.now()) / TICK_NS))),
-  helper(BPF_FUNC_get_smp_processor_id, 'bpf_get_smp_processor_id', [], 'u32', ({ runtime }) => () => runtime.cpu, { intrinsic: 'smp_processor_id' }),
+  helper(
+    BPF_FUNC_jiffies64,
+    'bpf_jiffies64',
+    [],
+    'u64',
+    (kernel) => () => returnU64(kernel, INITIAL_JIFFIES + Math.floor(Number(kernel.clock.now()) / TICK_NS)),
+  ),
+  helper(
+    BPF_FUNC_get_smp_processor_id,
+    'bpf_get_smp_processor_id',
+    [],
+    'u32',
+    ({ runtime }) =>
+      () =>
+        runtime.cpu,
+    { intrinsic: 'smp_processor_id' },
+  ),
   helper(BPF_FUNC_get_numa_node_id, 'bpf_get_numa_node_id', [], 's32', () => () => 0),
   helper(BPF_FUNC_get_prandom_u32, 'bpf_get_prandom_u32', [], 'u32', makeRandom),
 ];

@@ -6,7 +6,9 @@ export function smallBtf(): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint16(0, 0xeb9f, true);
   bytes[2] = 1;
-  [24, 0, words.length * 4, words.length * 4, strings.length].forEach((word, index) => view.setUint32(4 + index * 4, word, true));
+  [24, 0, words.length * 4, words.length * 4, strings.length].forEach((word, index) =>
+    view.setUint32(4 + index * 4, word, true),
+  );
   words.forEach((word, index) => view.setUint32(24 + index * 4, word, true));
   bytes.set(new TextEncoder().encode(strings), 24 + words.length * 4);
   return bytes;

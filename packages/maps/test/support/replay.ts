@@ -34,11 +34,17 @@ export interface Case {
 }
 
 const COMMANDS: Readonly<Record<string, BpfCmdNumber>> = { lookup: 1, update: 2, delete: 3, next: 4, take: 21, freeze: 22 };
-const BATCHES: Readonly<Record<string, 24 | 25 | 26 | 27>> = { lookup_batch: 24, take_batch: 25, update_batch: 26, delete_batch: 27 };
+const BATCHES: Readonly<Record<string, 24 | 25 | 26 | 27>> = {
+  lookup_batch: 24,
+  take_batch: 25,
+  update_batch: 26,
+  delete_batch: 27,
+};
 const PROG_TYPES: Readonly<Record<string, number>> = { sched_cls: 3, xdp: 6 };
 
 export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-export const fromHex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+export const fromHex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 
 /** What differs from the recording, an operation a line. */
 export function replay(task: Task, { ops }: Case): string[] {
@@ -56,11 +62,16 @@ class Player {
 
   play(operation: Operation): string[] {
     switch (operation.op) {
-      case 'create': return this.#create(operation);
-      case 'prog': return this.#prog(operation);
-      case 'close': return this.#close(operation);
-      case 'count': return this.#count(operation);
-      default: return operation.op in BATCHES ? this.#batch(operation) : this.#element(operation);
+      case 'create':
+        return this.#create(operation);
+      case 'prog':
+        return this.#prog(operation);
+      case 'close':
+        return this.#close(operation);
+      case 'count':
+        return this.#count(operation);
+      default:
+        return operation.op in BATCHES ? this.#batch(operation) : this.#element(operation);
     }
   }
 
@@ -79,8 +90,11 @@ class Player {
     const btf_fd = btf ? this.#task.bpf(18, { btf: smallBtf(), btf_size: smallBtf().length }) : 0;
     const types = (btf as number[] | undefined) ?? [0, 0];
     const fd = this.#task.bpf(0, {
-      ...(rest as Record<string, number>), inner_map_fd: this.#fd(inner_map_fd as string | number | undefined), btf_fd,
-      btf_key_type_id: types[0], btf_value_type_id: types[1],
+      ...(rest as Record<string, number>),
+      inner_map_fd: this.#fd(inner_map_fd as string | number | undefined),
+      btf_fd,
+      btf_key_type_id: types[0],
+      btf_value_type_id: types[1],
     });
     if (fd >= 0) this.#fds.set(as!, fd);
     return compare(fd, result);
@@ -89,7 +103,13 @@ class Player {
   #prog({ type, insns, as, flags, result }: Operation): string[] {
     const code = fromHex(insns!);
     const license = new Uint8Array([71, 80, 76, 0]);
-    const fd = this.#task.bpf(5, { prog_type: PROG_TYPES[type!]!, insns: code, insn_cnt: code.length / 8, license, prog_flags: flags ?? 0 });
+    const fd = this.#task.bpf(5, {
+      prog_type: PROG_TYPES[type!]!,
+      insns: code,
+      insn_cnt: code.length / 8,
+      license,
+      prog_flags: flags ?? 0,
+    });
     if (fd >= 0) this.#fds.set(as!, fd);
     return compare(fd, result);
   }
@@ -115,12 +135,17 @@ class Player {
     const third = size === undefined ? this.#bytes(value) : new Uint8Array(size);
     if (size !== undefined && value !== undefined) third!.set(this.#bytes(value)!);
     const attr = { map_fd: this.#fd(fd), key: this.#bytes(key), flags: BigInt(flags ?? 0) };
-    const answer = cmd === 22 ? this.#task.bpf(22, { map_fd: this.#fd(fd) })
-      : cmd === 3 ? this.#task.bpf(3, { map_fd: attr.map_fd, key: attr.key })
-      : cmd === 4 ? this.#task.bpf(4, { map_fd: attr.map_fd, key: attr.key, next_key: third })
-      : this.#task.bpf(cmd as 1 | 2 | 21, { ...attr, value: third });
+    const answer =
+      cmd === 22
+        ? this.#task.bpf(22, { map_fd: this.#fd(fd) })
+        : cmd === 3
+          ? this.#task.bpf(3, { map_fd: attr.map_fd, key: attr.key })
+          : cmd === 4
+            ? this.#task.bpf(4, { map_fd: attr.map_fd, key: attr.key, next_key: third })
+            : this.#task.bpf(cmd as 1 | 2 | 21, { ...attr, value: third });
     const differences = compare(answer, result);
-    if (differences.length === 0 && out !== undefined && !id && toHex(third!) !== out) differences.push(`gave ${toHex(third!)}`);
+    if (differences.length === 0 && out !== undefined && !id && toHex(third!) !== out)
+      differences.push(`gave ${toHex(third!)}`);
     return differences;
   }
 
@@ -130,16 +155,22 @@ class Player {
     keyBytes.set(this.#bytes(keys) ?? []);
     valueBytes.set(this.#bytes(values) ?? []);
     const attr = {
-      map_fd: this.#fd(fd), keys: keyBytes, values: valueBytes, count: count!, elem_flags: BigInt(flags ?? 0), in_batch: null,
+      map_fd: this.#fd(fd),
+      keys: keyBytes,
+      values: valueBytes,
+      count: count!,
+      elem_flags: BigInt(flags ?? 0),
+      in_batch: null,
       out_batch: new Uint8Array(Math.max(key_size!, 4)),
     };
     const answer = this.#task.bpf(BATCHES[op]!, attr);
     const differences = compare(answer, result);
     if (differences.length > 0) return differences;
     if (attr.count !== done) differences.push(`did ${attr.count}`);
-    if (!pairs || attr.count !== done || answer < 0 && answer !== -2) return differences;
+    if (!pairs || attr.count !== done || (answer < 0 && answer !== -2)) return differences;
     const found = Array.from({ length: done }, (_, i) => [
-      toHex(keyBytes.subarray(i * key_size!, (i + 1) * key_size!)), toHex(valueBytes.subarray(i * value_size!, (i + 1) * value_size!)),
+      toHex(keyBytes.subarray(i * key_size!, (i + 1) * key_size!)),
+      toHex(valueBytes.subarray(i * value_size!, (i + 1) * value_size!)),
     ]).sort(([a], [b]) => (a! < b! ? -1 : 1));
     if (JSON.stringify(found) !== JSON.stringify(pairs)) differences.push(`gave ${JSON.stringify(found)}`);
     return differences;

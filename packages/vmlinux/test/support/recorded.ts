@@ -3,7 +3,13 @@
 import type { Task } from '@libbpf-ts/kernel';
 import { BufferMemory, errnoName } from '@libbpf-ts/uapi';
 
-export type Value = number | string | readonly ['fd' | 'id', string] | readonly ['bad'] | readonly ['out', number, number?] | readonly ['in', ...(string | Value)[]];
+export type Value =
+  | number
+  | string
+  | readonly ['fd' | 'id', string]
+  | readonly ['bad']
+  | readonly ['out', number, number?]
+  | readonly ['in', ...(string | Value)[]];
 
 export interface Step {
   readonly cmd?: number;
@@ -48,7 +54,10 @@ export class Replay {
     const before = bytes.slice();
     const result = this.#task.bpfRaw(step.cmd!, bytes, step.size!, memory);
     const name = result < 0 ? errnoName(result)! : 'OK';
-    const differences = name === step.result ? [] : [`${name}${this.#task.lastError ? ` (${this.#task.lastError.detail})` : ''} instead of ${step.result}`];
+    const differences =
+      name === step.result
+        ? []
+        : [`${name}${this.#task.lastError ? ` (${this.#task.lastError.detail})` : ''} instead of ${step.result}`];
     if (result >= 0 && step.save) this.#save(step.save, result);
     if (result >= 0 && step.drop) this.#task.close(result);
     if (differences.length === 0) this.#compare(step, before, bytes, outs, differences);
@@ -63,7 +72,12 @@ export class Replay {
       this.#fds.delete(step.close);
       return undefined;
     }
-    const result = step.dup !== undefined ? task.dup(this.#fds.get(step.dup)!) : step.unlink !== undefined ? task.unlink(step.unlink) : task.rename(...step.rename!);
+    const result =
+      step.dup !== undefined
+        ? task.dup(this.#fds.get(step.dup)!)
+        : step.unlink !== undefined
+          ? task.unlink(step.unlink)
+          : task.rename(...step.rename!);
     if (step.dup !== undefined && result >= 0) this.#save(step.save!, result);
     const name = result < 0 ? errnoName(result)! : 'OK';
     return name === step.result ? undefined : `${name} instead of ${step.result}`;
@@ -85,7 +99,8 @@ export class Replay {
     void before;
     (step.outs ?? []).forEach(([, expected], index) => {
       const got = hex(outs[index]!);
-      if (step.cmd === 5 ? logText(got) !== logText(expected) : got !== expected) differences.push(`buffer ${index} is ${got} instead of ${expected}`);
+      if (step.cmd === 5 ? logText(got) !== logText(expected) : got !== expected)
+        differences.push(`buffer ${index} is ${got} instead of ${expected}`);
     });
   }
 
@@ -93,16 +108,21 @@ export class Replay {
     if (typeof value === 'string') return new TextEncoder().encode(value.padEnd(width, '\0')).subarray(0, width);
     if (typeof value === 'number') return toBytes(BigInt(value), width);
     switch (value[0]) {
-      case 'fd': return toBytes(BigInt(this.#fds.get(value[1])!), width);
-      case 'id': return toBytes(BigInt(this.#ids.get(value[1])!), width);
-      case 'bad': return toBytes(0x10n, width);
+      case 'fd':
+        return toBytes(BigInt(this.#fds.get(value[1])!), width);
+      case 'id':
+        return toBytes(BigInt(this.#ids.get(value[1])!), width);
+      case 'bad':
+        return toBytes(0x10n, width);
       case 'out': {
         const buffer = new Uint8Array(value[1]).fill(value[2] ?? 0);
         outs.push(buffer);
         return toBytes(memory.map(buffer), 8);
       }
       case 'in': {
-        const parts = value.slice(1).map((part) => (typeof part === 'string' ? fromHex(part) : this.#encode(part as Value, 4, memory, outs)));
+        const parts = value
+          .slice(1)
+          .map((part) => (typeof part === 'string' ? fromHex(part) : this.#encode(part as Value, 4, memory, outs)));
         return toBytes(memory.map(concat(parts)), 8);
       }
     }
@@ -112,16 +132,20 @@ export class Replay {
 const LOG_TRUE_SIZE_AT = 140;
 
 /** Statistics name a time. */
-const hasTime = (step: Step): boolean => step.attr!.some(([offset, , value]) => offset === 24 && typeof value === 'number' && (value & 4) !== 0);
+const hasTime = (step: Step): boolean =>
+  step.attr!.some(([offset, , value]) => offset === 24 && typeof value === 'number' && (value & 4) !== 0);
 
 /** The log up to its NUL, without times. */
 function logText(text: string): string {
   const bytes = fromHex(text);
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end)).replace(/verification time \d+ usec/, 'verification time N usec');
+  return new TextDecoder()
+    .decode(end < 0 ? bytes : bytes.subarray(0, end))
+    .replace(/verification time \d+ usec/, 'verification time N usec');
 }
 
-export const fromHex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+export const fromHex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 export const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 function toBytes(value: bigint, width: number): Uint8Array {

@@ -3,11 +3,34 @@
 import type { Kernel, Task } from '@libbpf-ts/kernel';
 import { netOf, type NetDevice } from '@libbpf-ts/net';
 import {
-  BPF_BTF_LOAD, BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_MAP_CREATE, BPF_MAP_DELETE_ELEM, BPF_MAP_FREEZE,
-  BPF_MAP_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH,
-  BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET, BPF_OBJ_PIN, BPF_PROG_ATTACH,
-  BPF_PROG_BIND_MAP, BPF_PROG_DETACH, BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_XDP,
-  BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP, cString,
+  BPF_BTF_LOAD,
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
+  BPF_MAP_CREATE,
+  BPF_MAP_DELETE_ELEM,
+  BPF_MAP_FREEZE,
+  BPF_MAP_GET_FD_BY_ID,
+  BPF_MAP_LOOKUP_ELEM,
+  BPF_MAP_TYPE_ARRAY,
+  BPF_MAP_TYPE_ARRAY_OF_MAPS,
+  BPF_MAP_TYPE_HASH,
+  BPF_MAP_TYPE_LRU_HASH,
+  BPF_MAP_TYPE_PROG_ARRAY,
+  BPF_MAP_UPDATE_ELEM,
+  BPF_OBJ_GET,
+  BPF_OBJ_PIN,
+  BPF_PROG_ATTACH,
+  BPF_PROG_BIND_MAP,
+  BPF_PROG_DETACH,
+  BPF_PROG_GET_FD_BY_ID,
+  BPF_PROG_LOAD,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_PROG_TYPE_XDP,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  BPF_XDP,
+  cString,
 } from '@libbpf-ts/uapi';
 
 /** Deterministic numbers (mulberry32). */
@@ -66,7 +89,8 @@ export class Storm {
   }
 
   step(): void {
-    if (this.tasks.length === 0 || (this.tasks.length < 4 && this.#random.below(10) === 0)) this.tasks.push(this.#kernel.task(`task${++this.#born}`));
+    if (this.tasks.length === 0 || (this.tasks.length < 4 && this.#random.below(10) === 0))
+      this.tasks.push(this.#kernel.task(`task${++this.#born}`));
     this.#random.of(ACTS).call(undefined, this.#random.of(this.tasks), this.#random, this);
   }
 
@@ -90,7 +114,8 @@ export class Storm {
     const { init } = netOf(this.#kernel);
     for (const device of init.devices) if (device.name !== 'lo') init.removeDevice(device);
     const helper = this.#kernel.task('cleaner');
-    for (const attach_type of [BPF_TCX_INGRESS, BPF_TCX_EGRESS]) while (helper.bpf(BPF_PROG_DETACH, { target_ifindex: 1, attach_type }) === 0);
+    for (const attach_type of [BPF_TCX_INGRESS, BPF_TCX_EGRESS])
+      while (helper.bpf(BPF_PROG_DETACH, { target_ifindex: 1, attach_type }) === 0);
     helper.exit();
   }
 }
@@ -107,24 +132,49 @@ const hook = (random: Random): number => random.of([BPF_TCX_INGRESS, BPF_TCX_EGR
 const ACTS: readonly Act[] = [
   (task, random) => {
     const map_type = random.of([BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PROG_ARRAY]);
-    task.bpf(BPF_MAP_CREATE, { map_type, key_size: 4, value_size: map_type === BPF_MAP_TYPE_PROG_ARRAY ? 4 : 8, max_entries: 4 });
+    task.bpf(BPF_MAP_CREATE, {
+      map_type,
+      key_size: 4,
+      value_size: map_type === BPF_MAP_TYPE_PROG_ARRAY ? 4 : 8,
+      max_entries: 4,
+    });
   },
   (task, random) => {
-    task.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY_OF_MAPS, key_size: 4, value_size: 4, max_entries: 2, inner_map_fd: anyFd(task, random) });
+    task.bpf(BPF_MAP_CREATE, {
+      map_type: BPF_MAP_TYPE_ARRAY_OF_MAPS,
+      key_size: 4,
+      value_size: 4,
+      max_entries: 2,
+      inner_map_fd: anyFd(task, random),
+    });
   },
-  loadProgram, loadProgram,
+  loadProgram,
+  loadProgram,
   (task, random, storm) => {
-    task.bpf(BPF_LINK_CREATE, { prog_fd: anyFd(task, random), target_ifindex: ifindex(storm, random), attach_type: random.below(4) === 0 ? BPF_XDP : hook(random) });
+    task.bpf(BPF_LINK_CREATE, {
+      prog_fd: anyFd(task, random),
+      target_ifindex: ifindex(storm, random),
+      attach_type: random.below(4) === 0 ? BPF_XDP : hook(random),
+    });
   },
   (task, random, storm) => {
-    task.bpf(BPF_PROG_ATTACH, { attach_bpf_fd: anyFd(task, random), target_ifindex: ifindex(storm, random), attach_type: hook(random) });
+    task.bpf(BPF_PROG_ATTACH, {
+      attach_bpf_fd: anyFd(task, random),
+      target_ifindex: ifindex(storm, random),
+      attach_type: hook(random),
+    });
   },
   (task, random, storm) => {
-    task.bpf(BPF_PROG_DETACH, { attach_bpf_fd: random.below(2) * anyFd(task, random), target_ifindex: ifindex(storm, random), attach_type: hook(random) });
+    task.bpf(BPF_PROG_DETACH, {
+      attach_bpf_fd: random.below(2) * anyFd(task, random),
+      target_ifindex: ifindex(storm, random),
+      attach_type: hook(random),
+    });
   },
   (task, random) => void task.bpf(BPF_LINK_UPDATE, { link_fd: anyFd(task, random), new_prog_fd: anyFd(task, random) }),
   (task, random) => void task.bpf(BPF_LINK_DETACH, { link_fd: anyFd(task, random) }),
-  (task, random) => void task.bpf(BPF_OBJ_PIN, { bpf_fd: anyFd(task, random), pathname: cString(`/sys/fs/bpf/${random.of(PINS)}`) }),
+  (task, random) =>
+    void task.bpf(BPF_OBJ_PIN, { bpf_fd: anyFd(task, random), pathname: cString(`/sys/fs/bpf/${random.of(PINS)}`) }),
   (task, random) => void task.bpf(BPF_OBJ_GET, { pathname: cString(`/sys/fs/bpf/${random.of(PINS)}`) }),
   (task, random) => void task.unlink(`/sys/fs/bpf/${random.of(PINS)}`),
   (task, random) => void task.rename(`/sys/fs/bpf/${random.of(PINS)}`, `/sys/fs/bpf/${random.of(PINS)}`),
@@ -133,7 +183,12 @@ const ACTS: readonly Act[] = [
     task.bpf(BPF_MAP_UPDATE_ELEM, { map_fd: anyFd(task, random), key: u32Bytes(random.below(5)), value });
   },
   (task, random) => void task.bpf(BPF_MAP_DELETE_ELEM, { map_fd: anyFd(task, random), key: u32Bytes(random.below(5)) }),
-  (task, random) => void task.bpf(BPF_MAP_LOOKUP_ELEM, { map_fd: anyFd(task, random), key: u32Bytes(random.below(5)), value: new Uint8Array(8) }),
+  (task, random) =>
+    void task.bpf(BPF_MAP_LOOKUP_ELEM, {
+      map_fd: anyFd(task, random),
+      key: u32Bytes(random.below(5)),
+      value: new Uint8Array(8),
+    }),
   (task, random) => void task.bpf(BPF_MAP_FREEZE, { map_fd: anyFd(task, random) }),
   (task, random) => void task.bpf(BPF_PROG_BIND_MAP, { prog_fd: anyFd(task, random), map_fd: anyFd(task, random) }),
   (task, random) => void task.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: random.below(60) }),
@@ -156,7 +211,10 @@ const ACTS: readonly Act[] = [
 function loadProgram(task: Task, random: Random): void {
   const insns = smallProgram(random.below(3) === 0 ? undefined : anyFd(task, random));
   task.bpf(BPF_PROG_LOAD, {
-    prog_type: random.below(4) === 0 ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS, insns, insn_cnt: insns.length / 8, license: GPL,
+    prog_type: random.below(4) === 0 ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: GPL,
     expected_attach_type: 0,
   });
 }
