@@ -1,6 +1,7 @@
 /** Conditional jumps: decided ones are followed, others split the path (`check_cond_jmp_op`). */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
+import type { ErrnoName } from '@libbpf-ts/uapi';
 import { branchTaken, JEQ, JNE } from './branch-taken.ts';
 import { BPF_COMPLEXITY_LIMIT_JMP_SEQ, type Env } from './env.ts';
 import { recordLinked, recordOperands } from './history.ts';
@@ -15,7 +16,7 @@ import * as T from './regtype.ts';
 import { refineBranch } from './refine.ts';
 import { cloneState, isSpilled, slotReg, type VerifierState } from './state.ts';
 
-/** Sets a copy of the current state aside, to be explored from `insn` later. */
+/** Sets a copy of the current state aside, to be explored from `insn` later; `full` is the errno where too many wait already. */
 export function pushBranch(env: Env, insn: number, from: number, errno: 'EFAULT' | 'ENOMEM' = 'EFAULT'): VerifierState {
   const state = cloneState(env.cur, true, env.framePool);
   pushState(env, state, insn, from, errno);

@@ -91,7 +91,7 @@ export function pushCallback(env: Env, subprogno: number, callback: Callback): v
   const subprog = env.subprogs[subprogno]!;
   subprog.isCallback = true;
   if (callback.async) return pushAsync(env, subprogno, callback);
-  const state = pushBranch(env, subprog.start, env.insnIdx);
+  const state = pushBranch(env, subprog.start, env.insnIdx, 'ENOMEM');
   const caller = state.frame;
   enterCallback(env, state, subprogno, callback);
   state.callbackUnrollDepth++;
@@ -127,5 +127,5 @@ function pushAsync(env: Env, subprogno: number, callback: Callback): void {
   markPointer(callee.regs[10]!, T.PTR_TO_STACK);
   state.frames = [callee];
   state.branches = 1;
-  pushState(env, state, subprog.start, env.insnIdx);
+  pushState(env, state, subprog.start, env.insnIdx, 'EFAULT');
 }

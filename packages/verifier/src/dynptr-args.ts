@@ -13,7 +13,7 @@ export function processDynptrArg(env: Env, regno: number, flags: number, meta: C
     env.refuse('EINVAL', `arg#${regno - 1} expected pointer to stack or const struct bpf_dynptr`);
   }
   if (flags & T.MEM_UNINIT) {
-    const spi = reg.type === T.PTR_TO_STACK ? slotOf(env, regno) : -1;
+    const spi = reg.type === T.PTR_TO_STACK ? slotOf(env, regno, 'Dynptr has to be an uninitialized dynptr') : -1;
     if (spi < 0) env.refuse('EINVAL', 'Dynptr has to be an uninitialized dynptr');
     meta.uninitDynptrRegno = regno;
     meta.dynType = flags & T.DYNPTR_TYPE_FLAG_MASK;
@@ -40,21 +40,25 @@ export function quietSlotOf(env: Env, regno: number): number {
   return isConstOffset(reg) && off % 8 === 0 && off <= -16 ? (-off - 1) >> 3 : -1;
 }
 
-/** Slot at the lower address of the dynptr that a stack pointer points to; −1 where none fits there. */
-export function slotOf(env: Env, regno: number): number {
+/** Slot at the lower address of the dynptr that a stack pointer points to; −1 where none fits there. `consequence` is logged behind an objection. */
+export function slotOf(env: Env, regno: number, consequence?: string): number {
   const reg = env.reg(regno);
-  if (!isConstOffset(reg)) return env.refuse('EINVAL', 'dynptr has to be at a constant offset');
+  const refuse = (why: string): never => {
+    if (consequence !== undefined) env.log.reason(why);
+    return env.refuse('EINVAL', consequence ?? why);
+  };
+  if (!isConstOffset(reg)) return refuse('dynptr has to be at a constant offset');
   const off = reg.off + reg.vl;
-  if (off % 8 !== 0) return env.refuse('EINVAL', `cannot pass in dynptr at an offset=${off}`);
+  if (off % 8 !== 0) return refuse(`cannot pass in dynptr at an offset=${off}`);
   const spi = (-off - 1) >> 3;
-  if (spi < 1) return env.refuse('EINVAL', `cannot pass in dynptr at an offset=${off}`);
+  if (spi < 1) return refuse(`cannot pass in dynptr at an offset=${off}`);
   return spi <= 63 ? spi : -1;
 }
 
 function isInitialised(env: Env, regno: number): boolean {
   const reg = env.reg(regno);
   if (reg.type === T.CONST_PTR_TO_DYNPTR) return true;
-  const spi = slotOf(env, regno);
+  const spi = slotOf(env, regno, `Expected an initialized dynptr as arg #${regno - 1}`);
   const frame = env.frameOf(reg);
   if (spi < 1 || spi >= frame.slots.length || !frame.spilled[spi]?.dynFirst) return false;
   for (let byte = 0; byte < 8; byte++) {
