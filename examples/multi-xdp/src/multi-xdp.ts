@@ -11,8 +11,13 @@ export const BPF_MULTI_XDP = 0x1_0200;
 
 /** XDP_PASS lets the next program look; any other verdict ends the chain. The programs are ordinary XDP programs. */
 export const multiXdp: CustomHook<typeof xdp_md, 'ABORTED' | 'DROP' | 'PASS' | 'TX' | 'REDIRECT'> = defineHook({
-  name: 'multi_xdp', number: BPF_MULTI_XDP, programType: BPF_PROG_TYPE_XDP, context: xdp_md,
-  codes: { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 }, next: 'PASS', bounds: true,
+  name: 'multi_xdp',
+  number: BPF_MULTI_XDP,
+  programType: BPF_PROG_TYPE_XDP,
+  context: xdp_md,
+  codes: { ABORTED: 0, DROP: 1, PASS: 2, TX: 3, REDIRECT: 4 },
+  next: 'PASS',
+  bounds: true,
 });
 
 /** Puts the hook where the device has room for one XDP program. Programs attach to `target`. */

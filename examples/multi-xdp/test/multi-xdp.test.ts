@@ -24,7 +24,13 @@ const dropProtocol = (protocol: number): string => `
 
 function attach(task: Task, target: number, text: string, prog_name: string, flags = 0): number {
   const insns = encode(assemble(text));
-  const prog_fd = task.bpf(BPF_PROG_LOAD, { prog_type: BPF_PROG_TYPE_XDP, insns, insn_cnt: insns.length / 8, license: cString('GPL'), prog_name });
+  const prog_fd = task.bpf(BPF_PROG_LOAD, {
+    prog_type: BPF_PROG_TYPE_XDP,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+    prog_name,
+  });
   expect(prog_fd).toBeGreaterThan(0);
   return task.bpf(BPF_LINK_CREATE, { prog_fd, target_ifindex: target, attach_type: BPF_MULTI_XDP, flags });
 }

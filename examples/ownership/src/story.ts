@@ -6,7 +6,13 @@ import type { Kernel, Task } from '@libbpf-ts/kernel';
 import { ETH_P_ALL, netOf, udp, type NetDevice } from '@libbpf-ts/net';
 import { tcxView } from '@libbpf-ts/tcx';
 import {
-  BPF_LINK_CREATE, BPF_PROG_DETACH, BPF_PROG_LOAD, BPF_PROG_TYPE_SCHED_CLS, BPF_TCX_INGRESS, cString, errnoName,
+  BPF_LINK_CREATE,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_TCX_INGRESS,
+  cString,
+  errnoName,
 } from '@libbpf-ts/uapi';
 import { createKernel } from '@libbpf-ts/vmlinux';
 
@@ -39,9 +45,16 @@ function machine(steps: Step[], show: (kernel: Kernel, device: NetDevice) => str
 /** A program that returns TC_ACT_UNSPEC, TCX_NEXT: the next one decides. */
 function load(task: Task, name: string): number {
   const insns = encode(assemble('r0 = -1\nexit'));
-  return must(task, task.bpf(BPF_PROG_LOAD, {
-    prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, insn_cnt: insns.length / 8, license: cString('GPL'), prog_name: name,
-  }));
+  return must(
+    task,
+    task.bpf(BPF_PROG_LOAD, {
+      prog_type: BPF_PROG_TYPE_SCHED_CLS,
+      insns,
+      insn_cnt: insns.length / 8,
+      license: cString('GPL'),
+      prog_name: name,
+    }),
+  );
 }
 
 function must(task: Task, result: number): number {
@@ -61,7 +74,11 @@ export function classicStory(): Step[] {
   const { kernel, device, step } = machine(steps, show);
   const place = { ifindex: device.ifindex, parent: TC_H_MIN_INGRESS };
   const set = (task: Task, name: string): void => {
-    must(task, addFilter(task, { ...place, protocol: ETH_P_ALL, prio: 1, handle: 1, create: true, flags: 1, fd: load(task, name), name }).result);
+    must(
+      task,
+      addFilter(task, { ...place, protocol: ETH_P_ALL, prio: 1, handle: 1, create: true, flags: 1, fd: load(task, name), name })
+        .result,
+    );
   };
   const cni = kernel.task('cni');
   const monitor = kernel.task('monitor');
@@ -82,10 +99,15 @@ export function classicStory(): Step[] {
 export function linkStory(): Step[] {
   const steps: Step[] = [];
   const show = (kernel: Kernel, device: NetDevice): string =>
-    tcxView(kernel, device, BPF_TCX_INGRESS).entries.map(({ prog, link }) => `${prog.name}${link ? ` (link ${link.id})` : ''}`).join('; ');
+    tcxView(kernel, device, BPF_TCX_INGRESS)
+      .entries.map(({ prog, link }) => `${prog.name}${link ? ` (link ${link.id})` : ''}`)
+      .join('; ');
   const { kernel, device, step } = machine(steps, show);
   const attach = (task: Task, name: string): number =>
-    must(task, task.bpf(BPF_LINK_CREATE, { prog_fd: load(task, name), target_ifindex: device.ifindex, attach_type: BPF_TCX_INGRESS }));
+    must(
+      task,
+      task.bpf(BPF_LINK_CREATE, { prog_fd: load(task, name), target_ifindex: device.ifindex, attach_type: BPF_TCX_INGRESS }),
+    );
   const cni = kernel.task('cni');
   const monitor = kernel.task('monitor');
   attach(cni, 'pod_policy');

@@ -15,8 +15,14 @@ export const request_ctx = struct('request_ctx', { data: u32, data_end: u32, met
 export const METHODS: Readonly<Record<string, number>> = { GET: 1, HEAD: 2, POST: 3, PUT: 4, DELETE: 5 };
 
 export const requestHook: CustomHook<typeof request_ctx, 'NEXT' | 'ALLOW' | 'DENY'> = defineHook({
-  name: 'request', number: BPF_REQUEST, context: request_ctx, writable: ['status', 'cost'], codes: { NEXT: -1, ALLOW: 0, DENY: 1 }, next: 'NEXT',
-  fallback: 'ALLOW', bounds: true,
+  name: 'request',
+  number: BPF_REQUEST,
+  context: request_ctx,
+  writable: ['status', 'cost'],
+  codes: { NEXT: -1, ALLOW: 0, DENY: 1 },
+  next: 'NEXT',
+  fallback: 'ALLOW',
+  bounds: true,
 });
 
 /** A server that asks the programs of `point` about every request. */
@@ -36,4 +42,3 @@ export function gateway(point: HookPoint<typeof request_ctx>): Server {
 export function openGateway(kernel: Kernel, name: string): HookPoint<typeof request_ctx> {
   return requestHook.open(kernel, name);
 }
-

@@ -27,7 +27,13 @@ const METER = 'r2 = *(u32 *)(r1 +16)\nr2 += 1\n*(u32 *)(r1 +16) = r2\nr0 = -1\ne
 
 function plugIn(task: Task, target: number, text: string, prog_name: string, flags = 0): void {
   const insns = encode(assemble(text));
-  const prog_fd = task.bpf(BPF_PROG_LOAD, { prog_type: BPF_REQUEST, insns, insn_cnt: insns.length / 8, license: cString('GPL'), prog_name });
+  const prog_fd = task.bpf(BPF_PROG_LOAD, {
+    prog_type: BPF_REQUEST,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+    prog_name,
+  });
   expect(task.lastError?.message).toBeUndefined();
   expect(task.bpf(BPF_LINK_CREATE, { prog_fd, target_ifindex: target, attach_type: BPF_REQUEST, flags })).toBeGreaterThan(0);
 }

@@ -3,7 +3,15 @@
 import type { BpfProg, Fork } from '@libbpf-ts/kernel';
 import { forward, type NetDevice, type Skb } from '@libbpf-ts/net';
 import {
-  BPF_F_INGRESS, TC_ACT_OK, TC_ACT_PIPE, TC_ACT_RECLASSIFY, TC_ACT_REDIRECT, TC_ACT_REPEAT, TC_ACT_SHOT, TC_ACT_STOLEN, TC_ACT_UNSPEC,
+  BPF_F_INGRESS,
+  TC_ACT_OK,
+  TC_ACT_PIPE,
+  TC_ACT_RECLASSIFY,
+  TC_ACT_REDIRECT,
+  TC_ACT_REPEAT,
+  TC_ACT_SHOT,
+  TC_ACT_STOLEN,
+  TC_ACT_UNSPEC,
 } from '@libbpf-ts/uapi';
 
 /** TC_ACT_GOTO_CHAIN with the chain's number in its low bits. */
@@ -24,8 +32,12 @@ export type TcAction =
   | { readonly kind: 'gact'; readonly action: number; readonly stats: ActionStats }
   /** mirred: sends the packet (redirect) or a copy (mirror) to a device; then `action`, which for a redirect is TC_ACT_STOLEN. */
   | {
-      readonly kind: 'mirred'; readonly mode: 'redirect' | 'mirror'; readonly direction: 'egress' | 'ingress';
-      readonly device: NetDevice; readonly action: number; readonly stats: ActionStats;
+      readonly kind: 'mirred';
+      readonly mode: 'redirect' | 'mirror';
+      readonly direction: 'egress' | 'ingress';
+      readonly device: NetDevice;
+      readonly action: number;
+      readonly stats: ActionStats;
     }
   /** act_bpf: a program decides; TC_ACT_UNSPEC from it means `action`. */
   | { readonly kind: 'bpf'; readonly prog: BpfProg; readonly action: number; readonly stats: ActionStats };
@@ -60,9 +72,16 @@ function runAction(action: TcAction, skb: Skb, device: NetDevice): number {
 /** `tcf_bpf_act`. */
 export function bpfVerdict(ret: number, otherwise: number): number {
   switch (ret) {
-    case TC_ACT_PIPE: case TC_ACT_RECLASSIFY: case TC_ACT_OK: case TC_ACT_REDIRECT: case TC_ACT_SHOT: return ret;
-    case TC_ACT_UNSPEC: return otherwise;
-    default: return TC_ACT_UNSPEC;
+    case TC_ACT_PIPE:
+    case TC_ACT_RECLASSIFY:
+    case TC_ACT_OK:
+    case TC_ACT_REDIRECT:
+    case TC_ACT_SHOT:
+      return ret;
+    case TC_ACT_UNSPEC:
+      return otherwise;
+    default:
+      return TC_ACT_UNSPEC;
   }
 }
 

@@ -3,7 +3,14 @@
 import type { Kernel } from '@libbpf-ts/kernel';
 import { ETH_P_ALL, hookNumber, INGRESS, EGRESS, netOf, type NetDevice, type Skb, type TcRunner } from '@libbpf-ts/net';
 import {
-  TC_ACT_OK, TC_ACT_QUEUED, TC_ACT_RECLASSIFY, TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_STOLEN, TC_ACT_TRAP, TC_ACT_UNSPEC,
+  TC_ACT_OK,
+  TC_ACT_QUEUED,
+  TC_ACT_RECLASSIFY,
+  TC_ACT_REDIRECT,
+  TC_ACT_SHOT,
+  TC_ACT_STOLEN,
+  TC_ACT_TRAP,
+  TC_ACT_UNSPEC,
 } from '@libbpf-ts/uapi';
 
 import { gotoChain, runActions } from './actions.ts';
@@ -16,8 +23,14 @@ const MAX_RECLASSIFY_LOOP = 16;
 /** What a program says in direct-action mode: these codes stand, every other one means "no match". */
 export function directAction(ret: number): number {
   switch (ret) {
-    case TC_ACT_OK: case TC_ACT_SHOT: case TC_ACT_STOLEN: case TC_ACT_TRAP: case TC_ACT_REDIRECT: return ret;
-    default: return TC_ACT_UNSPEC;
+    case TC_ACT_OK:
+    case TC_ACT_SHOT:
+    case TC_ACT_STOLEN:
+    case TC_ACT_TRAP:
+    case TC_ACT_REDIRECT:
+      return ret;
+    default:
+      return TC_ACT_UNSPEC;
   }
 }
 
@@ -74,7 +87,8 @@ export class ClsRunner implements TcRunner {
       const ret = this.#runFilter(filter, skb, device);
       if (filter.directAction) {
         const code = directAction(ret);
-        if (code !== TC_ACT_UNSPEC) return { code, classid: ((filter.classid & 0xffff_0000) | (skb.get('tc_classid') & 0xffff)) >>> 0 };
+        if (code !== TC_ACT_UNSPEC)
+          return { code, classid: ((filter.classid & 0xffff_0000) | (skb.get('tc_classid') & 0xffff)) >>> 0 };
         continue;
       }
       if (ret === 0) continue;

@@ -2,29 +2,53 @@
 
 import type { BpfProg, Task } from '@libbpf-ts/kernel';
 import { netnsOf } from '@libbpf-ts/net';
-import { BPF_PROG_TYPE_SCHED_ACT, BPF_PROG_TYPE_SCHED_CLS, KernelError, TC_ACT_PIPE, TC_ACT_STOLEN, TC_ACT_UNSPEC } from '@libbpf-ts/uapi';
+import {
+  BPF_PROG_TYPE_SCHED_ACT,
+  BPF_PROG_TYPE_SCHED_CLS,
+  KernelError,
+  TC_ACT_PIPE,
+  TC_ACT_STOLEN,
+  TC_ACT_UNSPEC,
+} from '@libbpf-ts/uapi';
 
 import type { TcAction } from './actions.ts';
 import { loadClassic } from './load-classic.ts';
 import type { Block, Chain, Filter, Proto } from './model.ts';
 import {
-  FIRST_AUTO_PRIO, INGRESS_PARENT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FLAG_ACT_DIRECT, TCA_CLS_FLAGS_NOT_IN_HW, TCA_CLS_FLAGS_SKIP_HW,
+  FIRST_AUTO_PRIO,
+  INGRESS_PARENT,
+  TC_H_MIN_EGRESS,
+  TC_H_MIN_INGRESS,
+  TCA_BPF_FLAG_ACT_DIRECT,
+  TCA_CLS_FLAGS_NOT_IN_HW,
+  TCA_CLS_FLAGS_SKIP_HW,
   TCA_CLS_FLAGS_SKIP_SW,
 } from './numbers.ts';
-import { answerRequest, TcRefusal, type ActionRequest, type FilterPlace, type FilterRequest, type FilterSelection, type TcAnswer } from './request.ts';
+import {
+  answerRequest,
+  TcRefusal,
+  type ActionRequest,
+  type FilterPlace,
+  type FilterRequest,
+  type FilterSelection,
+  type TcAnswer,
+} from './request.ts';
 import { holderOf, hookName, tcState } from './state.ts';
 
 /** RTM_NEWTFILTER: makes a filter, or (where prio and handle name one) changes it in its place. */
 export function addFilter(task: Task, request: FilterRequest): TcAnswer {
   return answerRequest(task, 'RTM_NEWTFILTER', () => {
     const block = findBlock(task, request);
-    if ((request.kind ?? 'bpf') === '' || request.protocol === 0) throw new TcRefusal('EINVAL', 'Filter kind and protocol must be specified', 'protocol');
+    if ((request.kind ?? 'bpf') === '' || request.protocol === 0)
+      throw new TcRefusal('EINVAL', 'Filter kind and protocol must be specified', 'protocol');
     if ((request.kind ?? 'bpf') !== 'bpf') throw new TcRefusal('ENOENT', 'TC classifier not found', 'kind');
     const { proto, isNew } = findProto(block, request);
     const old = request.handle ? proto.filters.find(({ handle }) => handle === request.handle) : undefined;
     if (old && request.excl) throw new TcRefusal('EEXIST', 'Filter already exists', 'handle');
-    if (!old && !request.create) throw new TcRefusal('ENOENT', 'Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter');
-    if (old?.link) throw new KernelError('EPERM', `filter 0x${old.handle.toString(16)} belongs to link ${old.link.id}`, 'handle');
+    if (!old && !request.create)
+      throw new TcRefusal('ENOENT', 'Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter');
+    if (old?.link)
+      throw new KernelError('EPERM', `filter 0x${old.handle.toString(16)} belongs to link ${old.link.id}`, 'handle');
     const filter = makeFilter(task, proto, old, request);
     insert(task, proto, isNew, filter, old);
   });
@@ -41,7 +65,13 @@ export function insert(task: Task, proto: Proto, isNew: boolean, filter: Filter,
   }
   proto.filters = old ? proto.filters.map((each) => (each === old ? filter : each)) : [filter, ...proto.filters];
   state.refresh(chain.block);
-  if (prog) task.kernel.record({ action: old ? 'replace' : 'attach', hook: hookName(filter), prog: prog.id, ...(old?.prog ? { oldProg: old.prog.id } : {}) });
+  if (prog)
+    task.kernel.record({
+      action: old ? 'replace' : 'attach',
+      hook: hookName(filter),
+      prog: prog.id,
+      ...(old?.prog ? { oldProg: old.prog.id } : {}),
+    });
   if (old) state.release(old);
 }
 
@@ -55,12 +85,15 @@ export function deleteFilter(task: Task, selection: FilterSelection): TcAnswer {
     }
     if (!chain) throw new TcRefusal('ENOENT', 'Cannot find specified filter chain', 'chain');
     if (!selection.prio) return flushChain(task, chain);
-    const proto = chain.protos.find(({ prio, protocol }) => prio === selection.prio && (!selection.protocol || protocol === selection.protocol));
+    const proto = chain.protos.find(
+      ({ prio, protocol }) => prio === selection.prio && (!selection.protocol || protocol === selection.protocol),
+    );
     if (!proto) throw new TcRefusal('ENOENT', 'Filter with specified priority/protocol not found', 'prio');
     const gone = selection.handle ? proto.filters.filter(({ handle }) => handle === selection.handle) : proto.filters;
     if (gone.length === 0) throw new TcRefusal('ENOENT', 'Specified filter handle not found', 'handle');
     const owned = gone.find(({ link }) => link !== undefined);
-    if (owned) throw new KernelError('EPERM', `filter 0x${owned.handle.toString(16)} belongs to link ${owned.link!.id}`, 'handle');
+    if (owned)
+      throw new KernelError('EPERM', `filter 0x${owned.handle.toString(16)} belongs to link ${owned.link!.id}`, 'handle');
     removeFilters(task.kernel, proto, gone);
   });
 }
@@ -90,18 +123,22 @@ export function findBlock(task: Task, place: FilterPlace): Block {
   const device = netnsOf(task).byIndex(place.ifindex);
   if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${place.ifindex}`, 'ifindex');
   const qdisc = state.qdiscs.get(device);
-  if (!qdisc || place.parent >>> 16 !== 0xffff) throw new TcRefusal('EINVAL', 'Parent Qdisc doesn\'t exists', 'parent');
+  if (!qdisc || place.parent >>> 16 !== 0xffff) throw new TcRefusal('EINVAL', "Parent Qdisc doesn't exists", 'parent');
   if (place.parent === TC_H_MIN_EGRESS && qdisc.egress) return qdisc.egress;
   if (place.parent === TC_H_MIN_INGRESS || (place.parent === INGRESS_PARENT && qdisc.kind === 'ingress')) return qdisc.ingress;
-  throw new TcRefusal('EINVAL', 'Specified class doesn\'t exist', 'parent');
+  throw new TcRefusal('EINVAL', "Specified class doesn't exist", 'parent');
 }
 
 /** The priority that a request names, or a new one that is not in the chain yet. */
-export function findProto(block: Block, request: { readonly chain?: number; readonly prio?: number; readonly protocol: number }): { readonly proto: Proto; readonly isNew: boolean } {
+export function findProto(
+  block: Block,
+  request: { readonly chain?: number; readonly prio?: number; readonly protocol: number },
+): { readonly proto: Proto; readonly isNew: boolean } {
   const index = request.chain ?? 0;
   const chain = block.chains.get(index) ?? { block, index, protos: [] };
   const same = request.prio ? chain.protos.find(({ prio }) => prio === request.prio) : undefined;
-  if (same && same.protocol !== request.protocol) throw new TcRefusal('EINVAL', 'Filter with specified priority/protocol not found', 'protocol');
+  if (same && same.protocol !== request.protocol)
+    throw new TcRefusal('EINVAL', 'Filter with specified priority/protocol not found', 'protocol');
   if (same) return { proto: same, isNew: false };
   const prio = request.prio || autoPrio(chain);
   return { proto: { chain, prio, protocol: request.protocol, filters: [] }, isNew: true };
@@ -120,7 +157,8 @@ export function autoHandle(proto: Proto): number {
 
 function makeFilter(task: Task, proto: Proto, old: Filter | undefined, request: FilterRequest): Filter {
   const { fd, ops, flags = 0, flagsGen = 0 } = request;
-  if ((fd === undefined) === (ops === undefined)) throw new KernelError('EINVAL', 'a filter has either a program or classic instructions', 'fd');
+  if ((fd === undefined) === (ops === undefined))
+    throw new KernelError('EINVAL', 'a filter has either a program or classic instructions', 'fd');
   const actions = readActions(task, request.actions ?? []);
   if (flags & ~TCA_BPF_FLAG_ACT_DIRECT) throw new KernelError('EINVAL', 'unknown flags', 'flags');
   checkGenFlags(flagsGen);
@@ -128,9 +166,17 @@ function makeFilter(task: Task, proto: Proto, old: Filter | undefined, request: 
   const classic = ops && { ops, loaded: loadClassic(task.kernel, ops) };
   if (flagsGen & TCA_CLS_FLAGS_SKIP_SW) throw new KernelError('EOPNOTSUPP', 'no hardware here takes the filter', 'flagsGen');
   const filter: Filter = {
-    handle: old?.handle ?? (request.handle || autoHandle(proto)), proto, prog, classic, actions,
-    classid: (request.classid ?? 0) >>> 0, name: request.name ?? '', directAction: (flags & TCA_BPF_FLAG_ACT_DIRECT) !== 0,
-    genFlags: flagsGen | TCA_CLS_FLAGS_NOT_IN_HW, stats: { packets: 0, bytes: 0 }, link: undefined,
+    handle: old?.handle ?? (request.handle || autoHandle(proto)),
+    proto,
+    prog,
+    classic,
+    actions,
+    classid: (request.classid ?? 0) >>> 0,
+    name: request.name ?? '',
+    directAction: (flags & TCA_BPF_FLAG_ACT_DIRECT) !== 0,
+    genFlags: flagsGen | TCA_CLS_FLAGS_NOT_IN_HW,
+    stats: { packets: 0, bytes: 0 },
+    link: undefined,
   };
   const holder = holderOf(filter);
   prog?.acquire(holder);
@@ -140,7 +186,8 @@ function makeFilter(task: Task, proto: Proto, old: Filter | undefined, request: 
 
 function checkGenFlags(flags: number): void {
   const both = TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW;
-  if (flags & ~both || (flags & both) === both) throw new KernelError('EINVAL', 'flags_gen is skip_hw, skip_sw or neither', 'flagsGen');
+  if (flags & ~both || (flags & both) === both)
+    throw new KernelError('EINVAL', 'flags_gen is skip_hw, skip_sw or neither', 'flagsGen');
 }
 
 function progOf(task: Task, fd: number, type: number): BpfProg {
@@ -151,10 +198,23 @@ function readActions(task: Task, requests: readonly ActionRequest[]): TcAction[]
   return requests.map((request): TcAction => {
     const stats = { packets: 0, bytes: 0, drops: 0 };
     if (request.kind === 'gact') return { ...request, stats };
-    if (request.kind === 'bpf') return { kind: 'bpf', prog: progOf(task, request.fd, BPF_PROG_TYPE_SCHED_ACT), action: request.action ?? TC_ACT_UNSPEC, stats };
+    if (request.kind === 'bpf')
+      return {
+        kind: 'bpf',
+        prog: progOf(task, request.fd, BPF_PROG_TYPE_SCHED_ACT),
+        action: request.action ?? TC_ACT_UNSPEC,
+        stats,
+      };
     const device = netnsOf(task).byIndex(request.ifindex);
     if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${request.ifindex}`, 'ifindex');
     const { mode, direction } = request;
-    return { kind: 'mirred', mode, direction, device, action: request.action ?? (mode === 'redirect' ? TC_ACT_STOLEN : TC_ACT_PIPE), stats };
+    return {
+      kind: 'mirred',
+      mode,
+      direction,
+      device,
+      action: request.action ?? (mode === 'redirect' ? TC_ACT_STOLEN : TC_ACT_PIPE),
+      stats,
+    };
   });
 }

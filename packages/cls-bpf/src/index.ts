@@ -16,6 +16,14 @@ export { bpfVerdict, TC_ACT_GOTO_CHAIN } from './actions.ts';
 export type { ActionStats, TcAction } from './actions.ts';
 export type { ClsBpfLink, ClsBpfLinkData } from './model.ts';
 export {
-  BPF_LINK_TYPE_CLS_BPF, BPF_TC_FILTER, INGRESS_PARENT, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FLAG_ACT_DIRECT, TCA_CLS_FLAGS_NOT_IN_HW,
-  TCA_CLS_FLAGS_SKIP_HW, TCA_CLS_FLAGS_SKIP_SW, TCM_IFINDEX_MAGIC_BLOCK,
+  BPF_LINK_TYPE_CLS_BPF,
+  BPF_TC_FILTER,
+  INGRESS_PARENT,
+  TC_H_MIN_EGRESS,
+  TC_H_MIN_INGRESS,
+  TCA_BPF_FLAG_ACT_DIRECT,
+  TCA_CLS_FLAGS_NOT_IN_HW,
+  TCA_CLS_FLAGS_SKIP_HW,
+  TCA_CLS_FLAGS_SKIP_SW,
+  TCM_IFINDEX_MAGIC_BLOCK,
 } from './numbers.ts';

@@ -30,7 +30,8 @@ export const clsBpfLinkOps: LinkOps<ClsBpfLinkData> = {
     const { filter } = link.data;
     const current = link.prog!;
     if (!filter) throw new KernelError('ENOLINK', `the filter of link ${link.id} is gone`, 'link_fd');
-    if (oldProg && oldProg !== current) throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
+    if (oldProg && oldProg !== current)
+      throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
     if (prog.type !== current.type) throw new KernelError('EINVAL', `program ${prog.id} is of another type`, 'new_prog_fd');
     if (prog === current) return;
     link.kernel.record({ action: 'replace', hook: hookName(filter), prog: prog.id, oldProg: current.id, link: link.id });
@@ -53,12 +54,22 @@ export const clsBpfAttachOps: AttachTypeOps = {
     if (read(ATTR.flags) !== 0) throw new KernelError('EINVAL', 'a filter link takes no flags', 'flags');
     const { proto, isNew } = findProto(block, { chain: 0, prio: read(ATTR.priority), protocol: ETH_P_ALL });
     const handle = read(ATTR.handle) || autoHandle(proto);
-    if (proto.filters.some((filter) => filter.handle === handle)) throw new KernelError('EEXIST', `there is a filter with handle ${handle}`, 'handle');
+    if (proto.filters.some((filter) => filter.handle === handle))
+      throw new KernelError('EEXIST', `there is a filter with handle ${handle}`, 'handle');
     const data: ClsBpfLinkData = { filter: undefined };
     const link: ClsBpfLink = BpfLink.create(kernel, { ops: clsBpfLinkOps, prog, data, attachType: BPF_TC_FILTER });
     const filter: Filter = {
-      handle, proto, prog: undefined, classic: undefined, classid: 0, name: '', directAction: true, genFlags: TCA_CLS_FLAGS_NOT_IN_HW,
-      actions: [], stats: { packets: 0, bytes: 0 }, link,
+      handle,
+      proto,
+      prog: undefined,
+      classic: undefined,
+      classid: 0,
+      name: '',
+      directAction: true,
+      genFlags: TCA_CLS_FLAGS_NOT_IN_HW,
+      actions: [],
+      stats: { packets: 0, bytes: 0 },
+      link,
     };
     data.filter = filter;
     insert(task, proto, isNew, filter);

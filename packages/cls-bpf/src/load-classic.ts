@@ -11,7 +11,9 @@ export function loadClassic(kernel: Kernel, ops: readonly ClassicInsn[]): Loaded
   checkClassic(ops);
   const insns = convertClassic(ops);
   return kernel.runtime.load({
-    name: 'classic', insns, subprograms: [{ start: 0, end: insns.length }],
+    name: 'classic',
+    insns,
+    subprograms: [{ start: 0, end: insns.length }],
     fixups: { constants: new Map(), functions: new Map(), calls: new Map(), packetLoad: kernel.helperOf(skbPacketLoad) },
   });
 }

@@ -36,7 +36,8 @@ export function removeQdisc(task: Task, request: { readonly ifindex: number; rea
       if (state.hadQdisc.has(device.uid)) throw new TcRefusal('EINVAL', 'Invalid handle', 'kind');
       throw new TcRefusal('ENOENT', 'Cannot find specified qdisc on specified device', 'kind');
     }
-    if (request.kind !== undefined && request.kind !== qdisc.kind) throw new TcRefusal('EINVAL', 'Invalid qdisc name: must match existing qdisc', 'kind');
+    if (request.kind !== undefined && request.kind !== qdisc.kind)
+      throw new TcRefusal('EINVAL', 'Invalid qdisc name: must match existing qdisc', 'kind');
     destroyQdisc(state, qdisc);
   });
 }

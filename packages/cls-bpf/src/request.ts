@@ -27,7 +27,13 @@ export type FilterPlace =
 /** An action by what `tc` would say. */
 export type ActionRequest =
   | { readonly kind: 'gact'; readonly action: number }
-  | { readonly kind: 'mirred'; readonly mode: 'redirect' | 'mirror'; readonly direction: 'egress' | 'ingress'; readonly ifindex: number; readonly action?: number }
+  | {
+      readonly kind: 'mirred';
+      readonly mode: 'redirect' | 'mirror';
+      readonly direction: 'egress' | 'ingress';
+      readonly ifindex: number;
+      readonly action?: number;
+    }
   | { readonly kind: 'bpf'; readonly fd: number; readonly action?: number };
 
 export type FilterRequest = FilterPlace & {

@@ -42,7 +42,8 @@ export class TcState {
     if (classic) this.kernel.defer(() => classic.loaded.unload());
     for (const action of filter.actions) if (action.kind === 'bpf') action.prog.release(holder);
     const prog = link?.prog ?? filter.prog;
-    if (prog) this.kernel.record({ action: 'detach', hook: hookName(filter), prog: prog.id, ...(link ? { link: link.id } : {}) });
+    if (prog)
+      this.kernel.record({ action: 'detach', hook: hookName(filter), prog: prog.id, ...(link ? { link: link.id } : {}) });
   }
 
   twin(fork: Fork): TcState {
@@ -61,7 +62,12 @@ export class TcState {
     };
     for (const [device, qdisc] of this.qdiscs) {
       const egress = qdisc.egress && twinBlock(qdisc.egress);
-      copy.qdiscs.set(fork.twin(device), { kind: qdisc.kind, device: fork.twin(device), ingress: twinBlock(qdisc.ingress), egress });
+      copy.qdiscs.set(fork.twin(device), {
+        kind: qdisc.kind,
+        device: fork.twin(device),
+        ingress: twinBlock(qdisc.ingress),
+        egress,
+      });
     }
     for (const [index, block] of this.shared) copy.shared.set(index, twinBlock(block));
     return copy;
@@ -81,8 +87,15 @@ function twinChain(chain: Chain, block: Block, fork: Fork): void {
 function twinFilter(filter: Filter, proto: Proto, fork: Fork): Filter {
   const { classic } = filter;
   const twin: Filter = {
-    ...filter, proto, prog: fork.twinOf(filter.prog), stats: { ...filter.stats }, actions: filter.actions.map((action) => twinAction(action, fork)),
-    classic: classic && { ops: classic.ops, loaded: fork.kernel.runtime.programAt(classic.loaded.slot) ?? loadClassic(fork.kernel, classic.ops) },
+    ...filter,
+    proto,
+    prog: fork.twinOf(filter.prog),
+    stats: { ...filter.stats },
+    actions: filter.actions.map((action) => twinAction(action, fork)),
+    classic: classic && {
+      ops: classic.ops,
+      loaded: fork.kernel.runtime.programAt(classic.loaded.slot) ?? loadClassic(fork.kernel, classic.ops),
+    },
     link: undefined,
   };
   if (filter.link) {
@@ -105,7 +118,10 @@ export function holderOf(filter: Filter): { readonly kind: 'hook'; readonly name
   const { proto, handle } = filter;
   const { block } = proto.chain;
   const uid = block.hooks[0]?.device.uid ?? 0;
-  return { kind: 'hook', name: `tc block ${block.index || `of device ${uid}`} chain ${proto.chain.index} pref ${proto.prio} handle ${handle}` };
+  return {
+    kind: 'hook',
+    name: `tc block ${block.index || `of device ${uid}`} chain ${proto.chain.index} pref ${proto.prio} handle ${handle}`,
+  };
 }
 
 export const heldProg = (filter: Filter): BpfProg | undefined => filter.link?.prog ?? filter.prog;

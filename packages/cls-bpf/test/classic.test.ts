@@ -36,7 +36,14 @@ function matches(ops: string, frame: Uint8Array): boolean {
   const world = boot();
   clsact(world, world.dev);
   const { task, dev } = world;
-  const request = { ifindex: dev.ifindex, parent: TC_H_MIN_INGRESS, protocol: ETH_P_ALL, prio: 1, create: true, ops: parseClassic(ops) };
+  const request = {
+    ifindex: dev.ifindex,
+    parent: TC_H_MIN_INGRESS,
+    protocol: ETH_P_ALL,
+    prio: 1,
+    create: true,
+    ops: parseClassic(ops),
+  };
   expect(addFilter(task, { ...request, actions: [{ kind: 'gact', action: 2 }] }).result).toBe(0);
   const { outcome } = dev.receive(frame);
   expect(leaksAfter(world)).toEqual([]);
@@ -45,8 +52,12 @@ function matches(ops: string, frame: Uint8Array): boolean {
 
 describe('udp dst port 53', () => {
   test.each<[string, Uint8Array, boolean]>([
-    ['DNS', udp({ dport: 53 }), true], ['another port', udp({ dport: 54 }), false], ['TCP', tcp({ dport: 53 }), false],
-    ['IPv6', udp({ saddr: 'fd00::1', dport: 53 }), false], ['ICMP', icmpEcho(), false], ['a cut frame', udp({ dport: 53 }).subarray(0, 30), false],
+    ['DNS', udp({ dport: 53 }), true],
+    ['another port', udp({ dport: 54 }), false],
+    ['TCP', tcp({ dport: 53 }), false],
+    ['IPv6', udp({ saddr: 'fd00::1', dport: 53 }), false],
+    ['ICMP', icmpEcho(), false],
+    ['a cut frame', udp({ dport: 53 }).subarray(0, 30), false],
   ])('%s', (_, frame, result) => expect(matches(UDP_DST_53, frame)).toBe(result));
 });
 

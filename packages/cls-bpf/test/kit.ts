@@ -6,7 +6,15 @@ import { Kernel, type BpfProg, type Task } from '@libbpf-ts/kernel';
 import { maps } from '@libbpf-ts/maps';
 import { netOf, type Net, type NetDevice } from '@libbpf-ts/net';
 import {
-  BPF_F_BEFORE, BPF_LINK_CREATE, BPF_PROG_ATTACH, BPF_PROG_LOAD, BPF_PROG_TYPE_SCHED_CLS, BPF_TCX_EGRESS, BPF_TCX_INGRESS, cString, errnoName,
+  BPF_F_BEFORE,
+  BPF_LINK_CREATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  cString,
+  errnoName,
 } from '@libbpf-ts/uapi';
 import { verify } from '@libbpf-ts/verifier';
 import { xdp } from '@libbpf-ts/xdp';
@@ -36,9 +44,26 @@ export function leaksAfter({ kernel, net, task }: World): string[] {
 
 /** Loads a program of lines separated by `;`. Returns its fd; throws with the verifier's log. */
 export function load(task: Task, text: string, prog_type: number = BPF_PROG_TYPE_SCHED_CLS, prog_name = ''): number {
-  const insns = encode(assemble(text.split(';').map((line) => line.trim()).filter(Boolean).join('\n')));
+  const insns = encode(
+    assemble(
+      text
+        .split(';')
+        .map((line) => line.trim())
+        .filter(Boolean)
+        .join('\n'),
+    ),
+  );
   const log_buf = new Uint8Array(16384);
-  const attr = { prog_type, insns, insn_cnt: insns.length / 8, license: cString('GPL'), prog_name, log_level: 1, log_buf, log_size: log_buf.length };
+  const attr = {
+    prog_type,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+    prog_name,
+    log_level: 1,
+    log_buf,
+    log_size: log_buf.length,
+  };
   const fd = task.bpf(BPF_PROG_LOAD, attr);
   if (fd < 0) throw new Error(`${errnoName(fd)}: ${task.lastError?.message}\n${new TextDecoder().decode(log_buf)}`);
   return fd;
@@ -47,7 +72,13 @@ export function load(task: Task, text: string, prog_type: number = BPF_PROG_TYPE
 export const returns = (value: number): string => `r0 = ${value}; exit`;
 
 /** Attaches without a link, at the end. */
-export function attach({ task }: World, device: NetDevice, prog: number, direction: 'ingress' | 'egress' = 'ingress', first = false): void {
+export function attach(
+  { task }: World,
+  device: NetDevice,
+  prog: number,
+  direction: 'ingress' | 'egress' = 'ingress',
+  first = false,
+): void {
   const attach_type = direction === 'ingress' ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
   const attr = { target_ifindex: device.ifindex, attach_bpf_fd: prog, attach_type, attach_flags: first ? BPF_F_BEFORE : 0 };
   const result = task.bpf(BPF_PROG_ATTACH, attr);

@@ -1,10 +1,27 @@
 /** The rules of the RFC for links that own cls_bpf filters, one by one. No mainline kernel has them, so none can be asked. */
 
 import { ETH_P_ALL, udp } from '@libbpf-ts/net';
-import { BPF_F_REPLACE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_PIN, BPF_PROG_TYPE_XDP, cString, errnoName } from '@libbpf-ts/uapi';
+import {
+  BPF_F_REPLACE,
+  BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
+  BPF_OBJ_PIN,
+  BPF_PROG_TYPE_XDP,
+  cString,
+  errnoName,
+} from '@libbpf-ts/uapi';
 import { describe, expect, test } from 'vitest';
 
-import { addFilter, addQdisc, createFilterLink, deleteFilter, dumpFilters, removeQdisc, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS } from '../src/index.ts';
+import {
+  addFilter,
+  addQdisc,
+  createFilterLink,
+  deleteFilter,
+  dumpFilters,
+  removeQdisc,
+  TC_H_MIN_EGRESS,
+  TC_H_MIN_INGRESS,
+} from '../src/index.ts';
 import { boot, clsact, leaksAfter, load, returns, type World } from './kit.ts';
 
 const frame = udp({ payload: 'hello' });
@@ -20,11 +37,20 @@ function linked(): World & { readonly fd: number; readonly place: { readonly ifi
 }
 
 const filters = ({ task, place }: Pick<ReturnType<typeof linked>, 'task' | 'place'>): string =>
-  dumpFilters(task, place).filter(({ handle }) => handle !== 0).map(({ prio, handle, link }) => `${prio}:${handle}${link ? '*' : ''}`).join(' ');
+  dumpFilters(task, place)
+    .filter(({ handle }) => handle !== 0)
+    .map(({ prio, handle, link }) => `${prio}:${handle}${link ? '*' : ''}`)
+    .join(' ');
 
 test('the filter is direct-action, of every protocol, in chain 0', () => {
   const world = linked();
-  expect(dumpFilters(world.task, world.place)[1]).toMatchObject({ chain: 0, prio: 1, protocol: ETH_P_ALL, handle: 1, flags: 1 });
+  expect(dumpFilters(world.task, world.place)[1]).toMatchObject({
+    chain: 0,
+    prio: 1,
+    protocol: ETH_P_ALL,
+    handle: 1,
+    flags: 1,
+  });
   expect(world.dev.receive(frame)).toMatchObject({ outcome: 'dropped', path: [{ prog: 'drop', ret: 2 }] });
   expect(leaksAfter(world)).toEqual([]);
 });
@@ -35,7 +61,9 @@ test('netlink can neither delete nor replace it', () => {
   const fd = load(task, returns(0));
   expect(errnoName(deleteFilter(task, { ...place, prio: 1, handle: 1 }).result)).toBe('EPERM');
   expect(errnoName(deleteFilter(task, { ...place, prio: 1 }).result)).toBe('EPERM');
-  expect(errnoName(addFilter(task, { ...place, prio: 1, handle: 1, protocol: ETH_P_ALL, create: true, flags: 1, fd }).result)).toBe('EPERM');
+  expect(
+    errnoName(addFilter(task, { ...place, prio: 1, handle: 1, protocol: ETH_P_ALL, create: true, flags: 1, fd }).result),
+  ).toBe('EPERM');
   expect(filters(world)).toBe('1:1*');
   expect(world.dev.receive(frame).outcome).toBe('dropped');
   expect(leaksAfter(world)).toEqual([]);
@@ -114,7 +142,9 @@ describe('an update', () => {
     const world = linked();
     const { task, fd } = world;
     const [other, xdp] = [load(task, returns(0)), load(task, returns(2), BPF_PROG_TYPE_XDP)];
-    expect(errnoName(task.bpf(BPF_LINK_UPDATE, { link_fd: fd, new_prog_fd: other, flags: BPF_F_REPLACE, old_prog_fd: other }))).toBe('EPERM');
+    expect(
+      errnoName(task.bpf(BPF_LINK_UPDATE, { link_fd: fd, new_prog_fd: other, flags: BPF_F_REPLACE, old_prog_fd: other })),
+    ).toBe('EPERM');
     expect(errnoName(task.bpf(BPF_LINK_UPDATE, { link_fd: fd, new_prog_fd: xdp }))).toBe('EINVAL');
     expect(world.dev.receive(frame)).toMatchObject({ path: [{ prog: 'drop' }] });
     expect(leaksAfter(world)).toEqual([]);

@@ -8,7 +8,13 @@ import { BPF_MPROG_MAX } from '@libbpf-ts/uapi';
 import type { Arena } from '@libbpf-ts/vm';
 
 /** Byte offsets within one array. */
-export const MPROG_ARRAY: { readonly hook: number; readonly count: number; readonly slots: number; readonly ids: number; readonly size: number } = {
+export const MPROG_ARRAY: {
+  readonly hook: number;
+  readonly count: number;
+  readonly slots: number;
+  readonly ids: number;
+  readonly size: number;
+} = {
   /** What the trace records as the hook of a step. */
   hook: 0,
   count: 4,
@@ -42,9 +48,7 @@ export class ArrayPool {
 
   constructor(arena: Arena, from?: ArrayPool) {
     this.#arena = arena;
-    this.#spares = from
-      ? [...from.#spares]
-      : Array.from({ length: MAX_NESTED_WALKS }, () => arena.allocate(MPROG_ARRAY.size));
+    this.#spares = from ? [...from.#spares] : Array.from({ length: MAX_NESTED_WALKS }, () => arena.allocate(MPROG_ARRAY.size));
   }
 
   get arena(): Arena {

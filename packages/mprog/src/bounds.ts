@@ -19,7 +19,10 @@ export const BOUND_FLAGS: number = BPF_F_FIRST | BPF_F_LAST;
  * request names. The update of a link keeps them.
  * Throws KernelError EBUSY where a bound is in the way, else what `attach` throws.
  */
-export function attachBounded<P extends { readonly id: number }, L>(list: MprogList<P, L>, request: MprogAttach<P, L>): MprogList<P, L> {
+export function attachBounded<P extends { readonly id: number }, L>(
+  list: MprogList<P, L>,
+  request: MprogAttach<P, L>,
+): MprogList<P, L> {
   const wanted = request.flags & BOUND_FLAGS;
   const flags = request.flags & ~BOUND_FLAGS;
   const replacing = (flags & BPF_F_REPLACE) !== 0;
@@ -27,7 +30,9 @@ export function attachBounded<P extends { readonly id: number }, L>(list: MprogL
   const next = attach(list, placed);
   const old = replacing ? list.items.find((item) => item.prog === request.replaces?.prog) : undefined;
   const bound = replacing && request.link !== null ? (old?.bound ?? 0) : wanted;
-  const items = next.items.map((item): MprogItem<P, L> => (item.prog === request.prog && bound !== 0 ? { ...item, bound } : item));
+  const items = next.items.map((item): MprogItem<P, L> =>
+    item.prog === request.prog && bound !== 0 ? { ...item, bound } : item,
+  );
   checkBounds(items);
   return { ...next, items };
 }
@@ -47,10 +52,12 @@ function placeByBounds<P, L>(list: MprogList<P, L>, request: MprogAttach<P, L>, 
   };
   if (wanted === 0) {
     if (flags === BPF_F_BEFORE && holdsFirst && !resolve()) return { ...request, flags: BPF_F_AFTER, anchor: () => first };
-    if ((flags === BPF_F_AFTER || flags === 0) && holdsLast && !resolve()) return { ...request, flags: BPF_F_BEFORE, anchor: () => last };
+    if ((flags === BPF_F_AFTER || flags === 0) && holdsLast && !resolve())
+      return { ...request, flags: BPF_F_BEFORE, anchor: () => last };
     return { ...request, anchor: resolve };
   }
-  const implied = (wanted & BPF_F_FIRST ? BPF_F_BEFORE : 0) | (wanted & BPF_F_LAST && !(wanted & BPF_F_FIRST) ? BPF_F_AFTER : 0);
+  const implied =
+    (wanted & BPF_F_FIRST ? BPF_F_BEFORE : 0) | (wanted & BPF_F_LAST && !(wanted & BPF_F_FIRST) ? BPF_F_AFTER : 0);
   return flags === 0 && !resolve() ? { ...request, flags: implied, anchor: resolve } : { ...request, anchor: resolve };
 }
 

@@ -4,7 +4,16 @@
  */
 
 import {
-  BpfLink, stateKey, type AttachTypeOps, type BpfCall, type BpfProg, type HelperFactory, type Kernel, type LinkOps, type ProgTypeOps, type StateKey,
+  BpfLink,
+  stateKey,
+  type AttachTypeOps,
+  type BpfCall,
+  type BpfProg,
+  type HelperFactory,
+  type Kernel,
+  type LinkOps,
+  type ProgTypeOps,
+  type StateKey,
   type Subsystem,
 } from '@libbpf-ts/kernel';
 import { BPF_F_REPLACE, KernelError, type Struct, type StructOf } from '@libbpf-ts/uapi';
@@ -66,7 +75,11 @@ export interface CustomHook<S extends Struct, C extends string> {
   /** The place goes away: programs are let go, links stay without one. */
   close(kernel: Kernel, target: number): void;
   /** Runs the programs of a place and names the result. */
-  run(point: HookPoint<S>, context: Partial<StructOf<S>>, payload?: Uint8Array): HookRun<S> & { readonly verdict: C | undefined };
+  run(
+    point: HookPoint<S>,
+    context: Partial<StructOf<S>>,
+    payload?: Uint8Array,
+  ): HookRun<S> & { readonly verdict: C | undefined };
 }
 
 interface LinkData {
@@ -76,7 +89,8 @@ interface LinkData {
 /** Makes a hook. Throws RangeError where the number is the ABI's. */
 export function defineHook<S extends Struct, const C extends string>(definition: HookDefinition<S, C>): CustomHook<S, C> {
   const { name, number, codes } = definition;
-  if (number < FIRST_PRIVATE_NUMBER) throw new RangeError(`hook ${name}: numbers below 0x10000 are the ABI's, ${number} is one`);
+  if (number < FIRST_PRIVATE_NUMBER)
+    throw new RangeError(`hook ${name}: numbers below 0x10000 are the ABI's, ${number} is one`);
   const key: StateKey<HookStateValue<S>> = stateKey<HookStateValue<S>>(`hook.${name}`);
   const next = [definition.next].flat().map((code) => codes[code as C]);
   const fallback = definition.fallback === undefined ? next[0]! : codes[definition.fallback];
@@ -86,9 +100,26 @@ export function defineHook<S extends Struct, const C extends string>(definition:
     if (!point) throw new KernelError('ENODEV', `hook ${name} has no place ${target}`, 'target_ifindex');
     return point;
   };
-  const make = (kernel: Kernel, state: HookStateValue<S>, target: number, label: string, from?: HookPoint<S>['hook']): HookPoint<S> => {
+  const make = (
+    kernel: Kernel,
+    state: HookStateValue<S>,
+    target: number,
+    label: string,
+    from?: HookPoint<S>['hook'],
+  ): HookPoint<S> => {
     const walker = new Walker(kernel.runtime, arrayPool(kernel), state.walk);
-    const point = new HookPoint<S>({ kernel, name, target, label, walker, contexts: state.contexts, ring: state.ring, fallback, next, from });
+    const point = new HookPoint<S>({
+      kernel,
+      name,
+      target,
+      label,
+      walker,
+      contexts: state.contexts,
+      ring: state.ring,
+      fallback,
+      next,
+      from,
+    });
     if (definition.bounds) point.hook.place = attachBounded;
     point.policy = definition.policy;
     state.points.set(target, point);
@@ -103,12 +134,18 @@ export function defineHook<S extends Struct, const C extends string>(definition:
     subsystem: (kernel) => {
       kernel.state(key, {
         create: () => ({
-          walk: installWalk(kernel.runtime, { continueOn: next }), contexts: new HookContexts(kernel.arena, definition),
-          ring: new TraceRing(kernel.arena, TRACE_STEPS), points: new Map(), last: 0,
+          walk: installWalk(kernel.runtime, { continueOn: next }),
+          contexts: new HookContexts(kernel.arena, definition),
+          ring: new TraceRing(kernel.arena, TRACE_STEPS),
+          points: new Map(),
+          last: 0,
         }),
         clone: (state, fork) => {
           const copy: HookStateValue<S> = {
-            ...state, contexts: state.contexts.twin(fork.kernel.arena), ring: new TraceRing(fork.kernel.arena, 0, state.ring.address), points: new Map(),
+            ...state,
+            contexts: state.contexts.twin(fork.kernel.arena),
+            ring: new TraceRing(fork.kernel.arena, 0, state.ring.address),
+            points: new Map(),
           };
           for (const [target, point] of state.points) make(fork.kernel, copy, target, point.label, point.hook.twin(fork));
           return copy;
@@ -140,7 +177,9 @@ export function defineHook<S extends Struct, const C extends string>(definition:
 function progType<S extends Struct, C extends string>(definition: HookDefinition<S, C>): ProgTypeOps {
   const values = Object.values(definition.codes) as number[];
   return {
-    type: definition.number, name: definition.name, verifier: hookVerifier(definition, definition.strict === false ? undefined : values, definition.name),
+    type: definition.number,
+    name: definition.name,
+    verifier: hookVerifier(definition, definition.strict === false ? undefined : values, definition.name),
     helper: (id) => definition.helpers?.get(id),
     testRun: (call, prog) => testRun(call, prog, definition),
   };
@@ -150,8 +189,10 @@ function progType<S extends Struct, C extends string>(definition: HookDefinition
 function testRun<S extends Struct, C extends string>(call: BpfCall<10>, prog: BpfProg, definition: HookDefinition<S, C>): void {
   const { attr, kernel } = call;
   const { size } = definition.context;
-  if (attr.flags || attr.cpu || attr.batch_size) throw new KernelError('EINVAL', 'this program type takes no test flags', 'flags');
-  if (attr.ctx_size_in !== 0 && attr.ctx_size_in !== size) throw new KernelError('EINVAL', `the context has ${size} bytes`, 'ctx_size_in');
+  if (attr.flags || attr.cpu || attr.batch_size)
+    throw new KernelError('EINVAL', 'this program type takes no test flags', 'flags');
+  if (attr.ctx_size_in !== 0 && attr.ctx_size_in !== size)
+    throw new KernelError('EINVAL', `the context has ${size} bytes`, 'ctx_size_in');
   const contexts = new HookContexts<S>(kernel.arena, definition);
   const payload = attr.data_size_in > 0 ? call.read(attr.data_in, attr.data_size_in, 'data_in') : undefined;
   const context = attr.ctx_size_in > 0 ? call.read(attr.ctx_in, size, 'ctx_in') : new Uint8Array(size);
@@ -174,30 +215,47 @@ function testRun<S extends Struct, C extends string>(call: BpfCall<10>, prog: Bp
 }
 
 function attachOps<S extends Struct, C extends string>(
-  definition: HookDefinition<S, C>, at: (kernel: Kernel, target: number) => HookPoint<S>, linkOps: LinkOps<LinkData>,
+  definition: HookDefinition<S, C>,
+  at: (kernel: Kernel, target: number) => HookPoint<S>,
+  linkOps: LinkOps<LinkData>,
 ): AttachTypeOps {
   const { number, bounds } = definition;
   return {
-    progType: definition.programType ?? number, mprog: true, ...(bounds ? { extraFlags: BOUND_FLAGS } : {}),
+    progType: definition.programType ?? number,
+    mprog: true,
+    ...(bounds ? { extraFlags: BOUND_FLAGS } : {}),
     attach(call, prog) {
       const { attr, task } = call;
       const point = at(call.kernel, attr.target_ifindex);
-      const replaces = attr.attach_flags & BPF_F_REPLACE ? task.prog(attr.replace_bpf_fd, 'replace_bpf_fd', prog.type) : undefined;
-      const anchor = (): ReturnType<typeof resolveRelative> => resolveRelative(task, attr.attach_flags, attr.relative_fd, prog.type);
+      const replaces =
+        attr.attach_flags & BPF_F_REPLACE ? task.prog(attr.replace_bpf_fd, 'replace_bpf_fd', prog.type) : undefined;
+      const anchor = (): ReturnType<typeof resolveRelative> =>
+        resolveRelative(task, attr.attach_flags, attr.relative_fd, prog.type);
       const request = { flags: attr.attach_flags, anchor, expectedRevision: attr.expected_revision };
       point.hook.attachProg(prog, { ...request, replaces }, point.check({ task, prog, link: null, flags: attr.attach_flags }));
     },
     detach(call, prog) {
       const { attr, task } = call;
-      const anchor = (): ReturnType<typeof resolveRelative> => resolveRelative(task, attr.attach_flags, attr.relative_fd, prog?.type);
-      at(call.kernel, attr.target_ifindex).hook.detachProg(prog, { flags: attr.attach_flags, anchor, expectedRevision: attr.expected_revision });
+      const anchor = (): ReturnType<typeof resolveRelative> =>
+        resolveRelative(task, attr.attach_flags, attr.relative_fd, prog?.type);
+      at(call.kernel, attr.target_ifindex).hook.detachProg(prog, {
+        flags: attr.attach_flags,
+        anchor,
+        expectedRevision: attr.expected_revision,
+      });
     },
     query: (call) => answerQuery(call, at(call.kernel, call.attr.target_ifindex).hook.list),
     linkCreate(call, prog) {
       const { attr, kernel, task } = call;
       const point = at(kernel, attr.target_ifindex);
-      const link: BpfLink<LinkData> = BpfLink.create(kernel, { ops: linkOps, prog, data: { target: point.target }, attachType: number });
-      const anchor = (): ReturnType<typeof resolveRelative> => resolveRelative(task, attr.flags, attr.tcx.relative_fd ?? 0, prog.type);
+      const link: BpfLink<LinkData> = BpfLink.create(kernel, {
+        ops: linkOps,
+        prog,
+        data: { target: point.target },
+        attachType: number,
+      });
+      const anchor = (): ReturnType<typeof resolveRelative> =>
+        resolveRelative(task, attr.flags, attr.tcx.relative_fd ?? 0, prog.type);
       try {
         const request = { flags: attr.flags, anchor, expectedRevision: attr.tcx.expected_revision };
         point.hook.attachLink(link, request, point.check({ task, prog, link, flags: attr.flags }));
@@ -210,7 +268,11 @@ function attachOps<S extends Struct, C extends string>(
   };
 }
 
-function hookLinkOps(name: string, number: number, at: (kernel: Kernel, target: number) => HookPoint<Struct>): LinkOps<LinkData> {
+function hookLinkOps(
+  name: string,
+  number: number,
+  at: (kernel: Kernel, target: number) => HookPoint<Struct>,
+): LinkOps<LinkData> {
   const leave = (link: BpfLink<LinkData>): void => {
     const { target } = link.data;
     if (target === undefined) return;
@@ -218,11 +280,16 @@ function hookLinkOps(name: string, number: number, at: (kernel: Kernel, target: 
     at(link.kernel, target).hook.detachLink(link);
   };
   return {
-    type: number, name, release: leave, detach: leave,
+    type: number,
+    name,
+    release: leave,
+    detach: leave,
     updateProg(link, prog, oldProg) {
       const current = link.prog!;
-      if (link.data.target === undefined) throw new KernelError('ENOLINK', `link ${link.id} is not attached any more`, 'link_fd');
-      if (oldProg && oldProg !== current) throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
+      if (link.data.target === undefined)
+        throw new KernelError('ENOLINK', `link ${link.id} is not attached any more`, 'link_fd');
+      if (oldProg && oldProg !== current)
+        throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
       if (prog === current) return;
       const anchor = (): { prog: BpfProg; link: null } => {
         if (prog.type !== current.type) throw new KernelError('EINVAL', `program ${prog.id} is of another type`, 'new_prog_fd');

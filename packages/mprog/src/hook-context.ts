@@ -30,12 +30,19 @@ function rowOf({ name, offset, type }: StructField, writable: boolean): ReturnTy
 }
 
 /** The verifier's rules for programs of the hook; `codes` are all that they may return. */
-export function hookVerifier<S extends Struct>(options: ContextOptions<S>, codes: readonly number[] | undefined, name: string): VerifierOps {
+export function hookVerifier<S extends Struct>(
+  options: ContextOptions<S>,
+  codes: readonly number[] | undefined,
+  name: string,
+): VerifierOps {
   const { context, writable = [] } = options;
   const isValidAccess = contextRule(context.fields.map((each) => rowOf(each, writable.includes(each.name))));
   const range = codes && { min: Math.min(...codes), max: Math.max(...codes) };
   return {
-    name, isValidAccess, funcProto: options.funcProto ?? bpf_base_func_proto, contextStruct: context.name,
+    name,
+    isValidAccess,
+    funcProto: options.funcProto ?? bpf_base_func_proto,
+    contextStruct: context.name,
     packetRead: context.fields.some((each) => each.name === 'data'),
     ...(range ? { returnRange: () => range } : {}),
   };

@@ -84,7 +84,11 @@ export class HookPoint<S extends Struct> {
       const code = next.includes(ret) ? fallback : ret;
       const path = ring.read(from).filter(({ hook }) => hook === this.target);
       const context = layout.read(new DataView(contexts.bytes(open).buffer)) as StructOf<S>;
-      return { code, context, path: path.map(({ prog, ret: each }) => ({ prog: kernel.object('prog', prog)?.name ?? '', id: prog, ret: each })) };
+      return {
+        code,
+        context,
+        path: path.map(({ prog, ret: each }) => ({ prog: kernel.object('prog', prog)?.name ?? '', id: prog, ret: each })),
+      };
     } finally {
       contexts.give(open);
       kernel.leaveRun();

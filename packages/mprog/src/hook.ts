@@ -92,7 +92,9 @@ export class MprogHook {
   /** Swaps the program of a link in its place, as BPF_F_REPLACE relative to its own program: in the order of those checks. */
   updateLink(link: BpfLink, prog: BpfProg, anchor: HookRequest['anchor']): void {
     const old = link.prog!;
-    this.#commit(this.place(this.#list, { prog, link, flags: BPF_F_REPLACE | BPF_F_ID, replaces: { prog: old, link }, anchor }));
+    this.#commit(
+      this.place(this.#list, { prog, link, flags: BPF_F_REPLACE | BPF_F_ID, replaces: { prog: old, link }, anchor }),
+    );
     this.kernel.record({ action: 'replace', hook: this.name, prog: prog.id, oldProg: old.id, link: link.id });
     link.replaceProg(prog);
   }
@@ -117,7 +119,11 @@ export class MprogHook {
 
   /** The same hook in a fork; `pool` is the fork's. */
   twin(fork: Fork): MprogHook {
-    const items = this.#list.items.map((item) => ({ ...item, prog: fork.twin(item.prog), link: item.link && fork.twin(item.link) }));
+    const items = this.#list.items.map((item) => ({
+      ...item,
+      prog: fork.twin(item.prog),
+      link: item.link && fork.twin(item.link),
+    }));
     const arrays = this.arrays.twin(arrayPool(fork.kernel));
     return new MprogHook(fork.kernel, this.name, 0, { arrays, list: { revision: this.#list.revision, items } });
   }

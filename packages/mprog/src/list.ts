@@ -59,14 +59,19 @@ export function emptyList<P, L>(): MprogList<P, L> {
  * Returns the next list and leaves `list` as it was; its owner swaps the new one in.
  * Throws KernelError ESTALE, EEXIST, ENOENT, EBUSY, ERANGE, EINVAL, in the kernel's order, and what `anchor` throws.
  */
-export function attach<P extends { readonly id: number }, L>(list: MprogList<P, L>, request: MprogAttach<P, L>): MprogList<P, L> {
+export function attach<P extends { readonly id: number }, L>(
+  list: MprogList<P, L>,
+  request: MprogAttach<P, L>,
+): MprogList<P, L> {
   const { prog, link, flags, replaces } = request;
   expectRevision(list, request.expectedRevision);
-  if (list.items.some((item) => item.prog === prog)) throw new KernelError('EEXIST', `program ${prog.id} is on this hook already`, 'prog_fd');
+  if (list.items.some((item) => item.prog === prog))
+    throw new KernelError('EEXIST', `program ${prog.id} is on this hook already`, 'prog_fd');
   const anchor = request.anchor?.();
   const replacing = (flags & BPF_F_REPLACE) !== 0;
   const exact = replacing ? exactly(list, replaces) : undefined;
-  if (!replacing && list.items.length >= MPROG_CAPACITY) throw new KernelError('ERANGE', `the hook is full: ${MPROG_CAPACITY} programs`);
+  if (!replacing && list.items.length >= MPROG_CAPACITY)
+    throw new KernelError('ERANGE', `the hook is full: ${MPROG_CAPACITY} programs`);
   const place = agree(list, flags, anchor, exact) ?? last(list, flags, anchor);
   const item = { prog, link };
   const items = list.items.slice();
@@ -80,7 +85,8 @@ export function attach<P extends { readonly id: number }, L>(list: MprogList<P, 
  * Returns the next list and the item that left. A place just outside the list means the element at its end.
  */
 export function detach<P extends { readonly id: number }, L>(
-  list: MprogList<P, L>, request: MprogDetach<P, L>,
+  list: MprogList<P, L>,
+  request: MprogDetach<P, L>,
 ): { readonly list: MprogList<P, L>; readonly removed: MprogItem<P, L> } {
   const { prog, link, flags } = request;
   if (flags & BPF_F_REPLACE) throw new KernelError('EINVAL', 'BPF_F_REPLACE makes no sense for a detach', 'attach_flags');
@@ -124,7 +130,9 @@ function exactly<P extends { readonly id: number }, L>(list: MprogList<P, L>, wa
 
 /** A program matches also where a link owns it; a link matches only itself. */
 function indexOfAnchor<P, L>(list: MprogList<P, L>, anchor: Anchor<P, L>): number {
-  const index = list.items.findIndex((item) => item.prog === anchor.prog && (anchor.link === null || item.link === anchor.link));
+  const index = list.items.findIndex(
+    (item) => item.prog === anchor.prog && (anchor.link === null || item.link === anchor.link),
+  );
   if (index < 0) throw new KernelError('ENOENT', 'the relative program or link is not on this hook', 'relative_fd');
   return index;
 }
@@ -134,7 +142,10 @@ function indexOfAnchor<P, L>(list: MprogList<P, L>, anchor: Anchor<P, L>): numbe
  * BEFORE alone is slot -1 and AFTER alone the slot behind the last, so neither ever agrees with a real index.
  */
 function agree<P, L>(
-  list: MprogList<P, L>, flags: number, anchor: Anchor<P, L> | undefined, exact: number | undefined,
+  list: MprogList<P, L>,
+  flags: number,
+  anchor: Anchor<P, L> | undefined,
+  exact: number | undefined,
 ): Place | undefined {
   let place = exact;
   const rule = (position: number): void => {
@@ -151,7 +162,11 @@ function agree<P, L>(
 /** No rule was given: the end of the list. A relative object or any flag without BEFORE or AFTER is a mistake. */
 function last<P, L>(list: MprogList<P, L>, flags: number, anchor: Anchor<P, L> | undefined): Place {
   if (anchor || flags) {
-    throw new KernelError('EINVAL', 'a relative object or a flag was given without BPF_F_BEFORE or BPF_F_AFTER', 'attach_flags');
+    throw new KernelError(
+      'EINVAL',
+      'a relative object or a flag was given without BPF_F_BEFORE or BPF_F_AFTER',
+      'attach_flags',
+    );
   }
   return { index: list.items.length, before: false };
 }

@@ -9,7 +9,12 @@ import type { Anchor } from './list.ts';
  * `value` is an fd, or with BPF_F_ID an id; with BPF_F_LINK it is a link's. 0 without any of the two means "none".
  * `progType`, where given, is what the relative program must be. Throws EBADF, EINVAL, ENOENT.
  */
-export function resolveRelative(task: Task, flags: number, value: number, progType: number | undefined): Anchor<BpfProg, BpfLink> | undefined {
+export function resolveRelative(
+  task: Task,
+  flags: number,
+  value: number,
+  progType: number | undefined,
+): Anchor<BpfProg, BpfLink> | undefined {
   const anchor = flags & BPF_F_LINK ? byLink(task, flags, value) : byProg(task, flags, value);
   if (anchor && progType !== undefined && anchor.prog.type !== progType) {
     throw new KernelError('EINVAL', `the relative program ${anchor.prog.id} is of another type`, 'relative_fd');

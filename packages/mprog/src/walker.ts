@@ -80,7 +80,9 @@ export class Walker {
     arena.i32[(block + CELL.stackPointer) >> 2] = stackPointer;
     arena.i32[(block + CELL.tailCalls) >> 2] = tailCalls;
     arena.i32[(block + CELL.trapReason) >> 2] = 0;
-    return error instanceof WebAssembly.RuntimeError ? new VmTrap('access', 'a program of the hook', {}, { cause: error }) : error;
+    return error instanceof WebAssembly.RuntimeError
+      ? new VmTrap('access', 'a program of the hook', {}, { cause: error })
+      : error;
   }
 
   #enter(arrays: ProgArrays): number {

@@ -2,8 +2,22 @@ import { assemble, encode } from '@libbpf-ts/isa';
 import { Kernel, type Task } from '@libbpf-ts/kernel';
 import { maps } from '@libbpf-ts/maps';
 import {
-  BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_REPLACE, BPF_LINK_CREATE, BPF_LINK_UPDATE, BPF_PROG_ATTACH, BPF_PROG_DETACH, BPF_PROG_LOAD, BPF_PROG_QUERY,
-  BPF_PROG_TEST_RUN, cString, errnoName, struct, u16, u32,
+  BPF_F_AFTER,
+  BPF_F_BEFORE,
+  BPF_F_ID,
+  BPF_F_REPLACE,
+  BPF_LINK_CREATE,
+  BPF_LINK_UPDATE,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TEST_RUN,
+  cString,
+  errnoName,
+  struct,
+  u16,
+  u32,
 } from '@libbpf-ts/uapi';
 import { verify } from '@libbpf-ts/verifier';
 import { describe, expect, test } from 'vitest';
@@ -15,7 +29,13 @@ const NUMBER = 0x1_0100;
 
 const define = (options: { bounds?: boolean; policy?: PlacePolicy } = {}) =>
   defineHook({
-    name: 'request', number: NUMBER, context: request, writable: ['status', 'cost'], codes: { NEXT: -1, ALLOW: 0, DENY: 1 }, next: 'NEXT', fallback: 'ALLOW',
+    name: 'request',
+    number: NUMBER,
+    context: request,
+    writable: ['status', 'cost'],
+    codes: { NEXT: -1, ALLOW: 0, DENY: 1 },
+    next: 'NEXT',
+    fallback: 'ALLOW',
     ...options,
   });
 
@@ -29,7 +49,16 @@ function boot(options?: Parameters<typeof define>[0]) {
 function load(task: Task, text: string, prog_name = ''): number {
   const insns = encode(assemble(text.split(';').join('\n')));
   const log_buf = new Uint8Array(8192);
-  const attr = { prog_type: NUMBER, insns, insn_cnt: insns.length / 8, license: cString('GPL'), prog_name, log_level: 1, log_buf, log_size: log_buf.length };
+  const attr = {
+    prog_type: NUMBER,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+    prog_name,
+    log_level: 1,
+    log_buf,
+    log_size: log_buf.length,
+  };
   return task.bpf(BPF_PROG_LOAD, attr);
 }
 
@@ -42,7 +71,13 @@ function link({ task, point }: World, prog: number, flags = 0): number {
 }
 
 function attach({ task, point }: World, prog: number, flags = 0, more: Record<string, number> = {}): string {
-  const result = task.bpf(BPF_PROG_ATTACH, { target_ifindex: point.target, attach_bpf_fd: prog, attach_type: NUMBER, attach_flags: flags, ...more });
+  const result = task.bpf(BPF_PROG_ATTACH, {
+    target_ifindex: point.target,
+    attach_bpf_fd: prog,
+    attach_type: NUMBER,
+    attach_flags: flags,
+    ...more,
+  });
   return result < 0 ? errnoName(result)! : 'OK';
 }
 
@@ -53,20 +88,36 @@ function leaks({ kernel, task, hook, point }: World): string[] {
 }
 
 test('numbers of the ABI are refused', () => {
-  expect(() => defineHook({ name: 'x', number: FIRST_PRIVATE_NUMBER - 1, context: request, codes: { A: 0 }, next: 'A' })).toThrow(RangeError);
+  expect(() =>
+    defineHook({ name: 'x', number: FIRST_PRIVATE_NUMBER - 1, context: request, codes: { A: 0 }, next: 'A' }),
+  ).toThrow(RangeError);
 });
 
 test('programs run in order over one context, and the first decision counts', () => {
   const world = boot();
   const { hook, task, point } = world;
   link(world, load(task, 'r2 = *(u32 *)(r1 + 16);r2 += 5;*(u32 *)(r1 + 16) = r2;r0 = -1;exit', 'meter'));
-  link(world, load(task, 'r0 = -1;r2 = *(u32 *)(r1 + 8);if r2 != 2 goto pc+2;*(u16 *)(r1 + 12) = 403;r0 = 1;exit', 'deny_posts'));
+  link(
+    world,
+    load(task, 'r0 = -1;r2 = *(u32 *)(r1 + 8);if r2 != 2 goto pc+2;*(u16 *)(r1 + 12) = 403;r0 = 1;exit', 'deny_posts'),
+  );
   link(world, load(task, returns(0), 'allow'));
   expect(point.order).toEqual(['meter', 'deny_posts', 'allow']);
   expect(hook.run(point, { method: 1, cost: 1 })).toMatchObject({
-    verdict: 'ALLOW', code: 0, context: { cost: 6, status: 0 }, path: [{ prog: 'meter', ret: -1 }, { prog: 'deny_posts', ret: -1 }, { prog: 'allow', ret: 0 }],
+    verdict: 'ALLOW',
+    code: 0,
+    context: { cost: 6, status: 0 },
+    path: [
+      { prog: 'meter', ret: -1 },
+      { prog: 'deny_posts', ret: -1 },
+      { prog: 'allow', ret: 0 },
+    ],
   });
-  expect(hook.run(point, { method: 2 })).toMatchObject({ verdict: 'DENY', context: { status: 403 }, path: [{}, { prog: 'deny_posts', ret: 1 }] });
+  expect(hook.run(point, { method: 2 })).toMatchObject({
+    verdict: 'DENY',
+    context: { status: 403 },
+    path: [{}, { prog: 'deny_posts', ret: 1 }],
+  });
   expect(leaks(world)).toEqual([]);
 });
 
@@ -82,7 +133,8 @@ test('nobody decides: the fallback', () => {
 test('a payload is read like a packet', () => {
   const world = boot();
   const { hook, task, point } = world;
-  const text = 'r2 = *(u32 *)(r1 + 0);r3 = *(u32 *)(r1 + 4);r0 = 0;r4 = r2;r4 += 2;if r4 > r3 goto pc+3;r5 = *(u8 *)(r2 + 1);if r5 != 97 goto pc+1;r0 = 1;exit';
+  const text =
+    'r2 = *(u32 *)(r1 + 0);r3 = *(u32 *)(r1 + 4);r0 = 0;r4 = r2;r4 += 2;if r4 > r3 goto pc+3;r5 = *(u8 *)(r2 + 1);if r5 != 97 goto pc+1;r0 = 1;exit';
   link(world, load(task, text));
   const run = (path: string): string | undefined => hook.run(point, {}, new TextEncoder().encode(path)).verdict;
   expect([run('/admin'), run('/public'), run('/'), run('')]).toEqual(['DENY', 'ALLOW', 'ALLOW', 'ALLOW']);
@@ -110,7 +162,16 @@ test('revisions, query and links as on tcx', () => {
   const query = { target_ifindex: point.target, attach_type: NUMBER, prog_ids, link_ids, count: 4, revision: 0n };
   expect(task.bpf(BPF_PROG_QUERY, query)).toBe(0);
   expect([query.count, query.revision, link_ids[0], link_ids[1]! > 0]).toEqual([2, 3n, 0, true]);
-  expect(errnoName(task.bpf(BPF_PROG_ATTACH, { target_ifindex: point.target, attach_bpf_fd: load(task, returns(0)), attach_type: NUMBER, expected_revision: 9n }))).toBe('ESTALE');
+  expect(
+    errnoName(
+      task.bpf(BPF_PROG_ATTACH, {
+        target_ifindex: point.target,
+        attach_bpf_fd: load(task, returns(0)),
+        attach_type: NUMBER,
+        expected_revision: 9n,
+      }),
+    ),
+  ).toBe('ESTALE');
   expect(task.bpf(BPF_LINK_UPDATE, { link_fd: fd, new_prog_fd: load(task, returns(1), 'c') })).toBe(0);
   expect(point.order).toEqual(['a', 'c']);
   expect(errnoName(task.bpf(BPF_PROG_DETACH, { target_ifindex: point.target, attach_type: NUMBER }))).toBe('EBUSY');
@@ -172,16 +233,90 @@ describe('FIRST and LAST', () => {
   const [F, L, B, A] = [BPF_F_FIRST, BPF_F_LAST, BPF_F_BEFORE, BPF_F_AFTER];
 
   test.each<[rule: string, steps: [string, number][], result: string]>([
-    ['FIRST goes to the head', [['a', 0], ['f', F]], 'f a'],
-    ['LAST goes to the tail', [['l', L], ['a', 0]], 'a l'],
-    ['before + 0 stays behind FIRST', [['f', F], ['a', 0], ['m', B]], 'f m a'],
-    ['after + 0 stays before LAST', [['a', 0], ['l', L], ['m', A]], 'a m l'],
-    ['between both', [['f', F], ['l', L], ['a', 0], ['b', B]], 'f b a l'],
-    ['a second FIRST is refused', [['f', F], ['g', F]], 'EBUSY: f'],
-    ['a second LAST is refused', [['l', L], ['m', L]], 'EBUSY: l'],
-    ['both mean the only program', [['s', F | L], ['a', 0]], 'EBUSY: s'],
-    ['nor before it', [['s', F | L], ['a', B]], 'EBUSY: s'],
-    ['the only program needs an empty hook', [['a', 0], ['s', F | L]], 'EBUSY: a'],
+    [
+      'FIRST goes to the head',
+      [
+        ['a', 0],
+        ['f', F],
+      ],
+      'f a',
+    ],
+    [
+      'LAST goes to the tail',
+      [
+        ['l', L],
+        ['a', 0],
+      ],
+      'a l',
+    ],
+    [
+      'before + 0 stays behind FIRST',
+      [
+        ['f', F],
+        ['a', 0],
+        ['m', B],
+      ],
+      'f m a',
+    ],
+    [
+      'after + 0 stays before LAST',
+      [
+        ['a', 0],
+        ['l', L],
+        ['m', A],
+      ],
+      'a m l',
+    ],
+    [
+      'between both',
+      [
+        ['f', F],
+        ['l', L],
+        ['a', 0],
+        ['b', B],
+      ],
+      'f b a l',
+    ],
+    [
+      'a second FIRST is refused',
+      [
+        ['f', F],
+        ['g', F],
+      ],
+      'EBUSY: f',
+    ],
+    [
+      'a second LAST is refused',
+      [
+        ['l', L],
+        ['m', L],
+      ],
+      'EBUSY: l',
+    ],
+    [
+      'both mean the only program',
+      [
+        ['s', F | L],
+        ['a', 0],
+      ],
+      'EBUSY: s',
+    ],
+    [
+      'nor before it',
+      [
+        ['s', F | L],
+        ['a', B],
+      ],
+      'EBUSY: s',
+    ],
+    [
+      'the only program needs an empty hook',
+      [
+        ['a', 0],
+        ['s', F | L],
+      ],
+      'EBUSY: a',
+    ],
   ])('%s', (_, steps, result) => expect(order(...steps)).toBe(result));
 
   test('nothing goes before a FIRST or behind a LAST by name either', () => {
@@ -237,7 +372,10 @@ describe('the Kubernetes story', () => {
   const ddos = (world: World): Task => start(world, 'ddos', BPF_F_FIRST);
   const monitor = (world: World): Task => start(world, 'monitor', BPF_F_BEFORE);
 
-  test.each<[string, ((world: World) => Task)[]]>([['filter first', [ddos, monitor]], ['monitor first', [monitor, ddos]]])('starts in any order: %s', (_, pods) => {
+  test.each<[string, ((world: World) => Task)[]]>([
+    ['filter first', [ddos, monitor]],
+    ['monitor first', [monitor, ddos]],
+  ])('starts in any order: %s', (_, pods) => {
     const world = boot({ bounds: true });
     const tasks = pods.map((pod) => pod(world));
     expect(world.point.order).toEqual(['ddos', 'monitor']);

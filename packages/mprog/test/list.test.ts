@@ -18,13 +18,25 @@ const links = new Map<string, Link>();
 const linkOf = (name: string): Link => links.get(name) ?? (links.set(name, { name }), links.get(name)!);
 
 /** "a b*" is program a without a link, then program b owned by its link. */
-const item = (text: string): MprogItem<Prog, Link> => ({ prog: prog(text[0]!), link: text.endsWith('*') ? linkOf(text[0]!) : null });
+const item = (text: string): MprogItem<Prog, Link> => ({
+  prog: prog(text[0]!),
+  link: text.endsWith('*') ? linkOf(text[0]!) : null,
+});
 const listOf = (text: string, revision = 5n): List => ({ revision, items: text.split(' ').filter(Boolean).map(item) });
 const show = (list: List): string =>
   list.items.map(({ prog: { id }, link }) => `${String.fromCharCode(97 + id)}${link ? '*' : ''}`).join(' ');
-const full = (count = MPROG_CAPACITY): List => ({ revision: 1n, items: progs.slice(0, count).map((p) => ({ prog: p, link: null })) });
+const full = (count = MPROG_CAPACITY): List => ({
+  revision: 1n,
+  items: progs.slice(0, count).map((p) => ({ prog: p, link: null })),
+});
 
-const FLAGS: Record<string, number> = { before: BPF_F_BEFORE, after: BPF_F_AFTER, replace: BPF_F_REPLACE, id: BPF_F_ID, link: BPF_F_LINK };
+const FLAGS: Record<string, number> = {
+  before: BPF_F_BEFORE,
+  after: BPF_F_AFTER,
+  replace: BPF_F_REPLACE,
+  id: BPF_F_ID,
+  link: BPF_F_LINK,
+};
 
 interface Request {
   readonly add?: string;
@@ -36,7 +48,10 @@ interface Request {
 }
 
 function outcome(list: List, request: Request): string {
-  const flags = (request.flags ?? '').split(' ').filter(Boolean).reduce((bits, name) => bits | (FLAGS[name] ?? Number(name)), 0);
+  const flags = (request.flags ?? '')
+    .split(' ')
+    .filter(Boolean)
+    .reduce((bits, name) => bits | (FLAGS[name] ?? Number(name)), 0);
   const anchor = request.rel ? () => item(request.rel!) : undefined;
   const common = { flags, anchor, expectedRevision: request.revision };
   try {
@@ -121,7 +136,9 @@ describe('a full hook', () => {
     const run = (): unknown =>
       progNamed.add
         ? attach(full(), {
-            prog: progs[70]!, link: null, flags: progNamed.flags ? BPF_F_BEFORE : 0,
+            prog: progs[70]!,
+            link: null,
+            flags: progNamed.flags ? BPF_F_BEFORE : 0,
             anchor: progNamed.rel ? () => ({ prog: progs[progNamed.rel === 'z' ? 75 : 5]!, link: null }) : undefined,
           })
         : detach(full(), { link: null, flags: progNamed.flags ? BPF_F_AFTER : 0 });
@@ -129,7 +146,12 @@ describe('a full hook', () => {
   });
 
   test('replaces, and detaches from the front and exactly', () => {
-    const replaced = attach(full(), { prog: progs[70]!, link: null, flags: BPF_F_REPLACE, replaces: { prog: progs[62]!, link: null } });
+    const replaced = attach(full(), {
+      prog: progs[70]!,
+      link: null,
+      flags: BPF_F_REPLACE,
+      replaces: { prog: progs[62]!, link: null },
+    });
     expect(replaced.items.at(-1)!.prog.id).toBe(70);
     expect(detach(full(), { link: null, flags: BPF_F_BEFORE }).removed.prog.id).toBe(0);
     expect(detach(full(), { link: null, flags: 0, prog: progs[62]! }).removed.prog.id).toBe(62);
@@ -150,15 +172,21 @@ test('a refused request changes nothing; an accepted one counts the revision by 
   const names = ['a', 'b', 'c', 'd', 'a*', 'b*', 'c*', 'd*'];
   const flags = ['', 'before', 'after', 'replace', 'before after', 'replace before', 'id'];
   const request = fc.record({
-    kind: fc.boolean(), name: fc.constantFrom(...names), flags: fc.constantFrom(...flags),
-    rel: fc.option(fc.constantFrom(...names), { nil: undefined }), replace: fc.constantFrom(...names),
+    kind: fc.boolean(),
+    name: fc.constantFrom(...names),
+    flags: fc.constantFrom(...flags),
+    rel: fc.option(fc.constantFrom(...names), { nil: undefined }),
+    replace: fc.constantFrom(...names),
   });
   fc.assert(
     fc.property(fc.array(request, { maxLength: 40 }), (requests) => {
       let list: List = emptyList();
       for (const { kind, name, flags: bits, rel, replace } of requests) {
         const before = JSON.stringify(list.items);
-        const number = bits.split(' ').filter(Boolean).reduce((sum, flag) => sum | FLAGS[flag]!, 0);
+        const number = bits
+          .split(' ')
+          .filter(Boolean)
+          .reduce((sum, flag) => sum | FLAGS[flag]!, 0);
         const anchor = rel ? () => item(rel) : undefined;
         let next: List | undefined;
         try {

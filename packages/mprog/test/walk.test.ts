@@ -9,10 +9,12 @@ const NEXT = -1;
 
 /** WebAssembly `(ctx: i32) -> i64` around a JavaScript function, as a program's slot has it. */
 function asProgram(run: (ctx: number) => number): Function {
-  const module = new WebAssembly.Module(Uint8Array.from([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 11, 2, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7e, 2, 7, 1, 1, 0x6d, 1, 0x66, 0, 0,
-    3, 2, 1, 1, 7, 5, 1, 1, 0x70, 0, 1, 10, 9, 1, 7, 0, 0x20, 0, 0x10, 0, 0xac, 0x0b,
-  ]));
+  const module = new WebAssembly.Module(
+    Uint8Array.from([
+      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 11, 2, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7e, 2, 7, 1, 1, 0x6d, 1, 0x66, 0,
+      0, 3, 2, 1, 1, 7, 5, 1, 1, 0x70, 0, 1, 10, 9, 1, 7, 0, 0x20, 0, 0x10, 0, 0xac, 0x0b,
+    ]),
+  );
   return new WebAssembly.Instance(module, { m: { f: run } }).exports['p'] as Function;
 }
 

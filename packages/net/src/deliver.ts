@@ -22,7 +22,15 @@ export function deliver(device: NetDevice, skb: Skb): boolean {
 function deliverUdp(device: NetDevice, skb: Skb): boolean {
   const info = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
   const { daddr, saddr, sport, dport, transport } = info;
-  if (info.protocol !== IPPROTO_UDP || !daddr || !saddr || dport === undefined || sport === undefined || transport === undefined) return false;
+  if (
+    info.protocol !== IPPROTO_UDP ||
+    !daddr ||
+    !saddr ||
+    dport === undefined ||
+    sport === undefined ||
+    transport === undefined
+  )
+    return false;
   if (!isLocal(device.netns, daddr)) return false;
   for (const socket of device.netns.sockets) {
     if (!socket.takes(daddr, dport)) continue;

@@ -83,7 +83,9 @@ export class NetDevice implements Twinnable {
     this.netns = netns;
     this.uid = uid;
     this.ifindex = ifindex;
-    this.mac = Uint8Array.from(kind === 'loopback' ? [0, 0, 0, 0, 0, 0] : [2, 0, 0, (uid >> 16) & 0xff, (uid >> 8) & 0xff, uid & 0xff]);
+    this.mac = Uint8Array.from(
+      kind === 'loopback' ? [0, 0, 0, 0, 0, 0] : [2, 0, 0, (uid >> 16) & 0xff, (uid >> 8) & 0xff, uid & 0xff],
+    );
     if (kind === 'loopback') this.mtu = 65536;
   }
 
@@ -195,7 +197,11 @@ export class NetNamespace implements Twinnable {
   }
 
   /** Two devices, each the other's wire. The peer is in `peerNetns`, by default here. */
-  addVeth(options: DeviceOptions = {}, peer: DeviceOptions = {}, peerNetns: NetNamespace = this): readonly [NetDevice, NetDevice] {
+  addVeth(
+    options: DeviceOptions = {},
+    peer: DeviceOptions = {},
+    peerNetns: NetNamespace = this,
+  ): readonly [NetDevice, NetDevice] {
     const a = this.#add('veth', options, 'veth');
     const b = peerNetns.#add('veth', peer, 'veth');
     a.peer = b;
@@ -265,12 +271,24 @@ export class NetNamespace implements Twinnable {
     to.#byIndex.set(device.ifindex, device);
   }
 
-  addRoute(route: { dst: string; dev: NetDevice; via?: string; src?: string; type?: Route['type']; mtu?: number; metric?: number }): void {
+  addRoute(route: {
+    dst: string;
+    dev: NetDevice;
+    via?: string;
+    src?: string;
+    type?: Route['type'];
+    mtu?: number;
+    metric?: number;
+  }): void {
     const { via, src, type, mtu, metric } = route;
     this.routes.push({
-      dst: parsePrefix(route.dst), dev: route.dev,
-      ...(via === undefined ? {} : { via: ipBytes(via) }), ...(src === undefined ? {} : { src: ipBytes(src) }),
-      ...(type === undefined ? {} : { type }), ...(mtu === undefined ? {} : { mtu }), ...(metric === undefined ? {} : { metric }),
+      dst: parsePrefix(route.dst),
+      dev: route.dev,
+      ...(via === undefined ? {} : { via: ipBytes(via) }),
+      ...(src === undefined ? {} : { src: ipBytes(src) }),
+      ...(type === undefined ? {} : { type }),
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(metric === undefined ? {} : { metric }),
     });
   }
 

@@ -34,7 +34,9 @@ export interface FibResult {
 
 /** The longest prefix that holds the address, connected prefixes included. */
 export function fibLookup(netns: NetNamespace, address: Uint8Array): FibResult | undefined {
-  const connected = netns.devices.flatMap((dev) => (dev.up ? dev.addresses.map((dst): Route => ({ dst, dev, src: dst.bytes })) : []));
+  const connected = netns.devices.flatMap((dev) =>
+    dev.up ? dev.addresses.map((dst): Route => ({ dst, dev, src: dst.bytes })) : [],
+  );
   const best = [...netns.routes, ...connected]
     .filter((route) => inPrefix(address, route.dst))
     .sort((a, b) => b.dst.prefix - a.dst.prefix || (a.metric ?? 0) - (b.metric ?? 0))[0];
@@ -42,8 +44,12 @@ export function fibLookup(netns: NetNamespace, address: Uint8Array): FibResult |
   const local = isLocal(netns, address);
   const src = best.src ?? best.dev.addresses.find(({ bytes }) => bytes.length === address.length)?.bytes;
   return {
-    type: local ? 'local' : (best.type ?? 'unicast'), dev: best.dev, nexthop: best.via ?? address, gateway: best.via !== undefined,
-    src, mtu: best.mtu ?? best.dev.mtu,
+    type: local ? 'local' : (best.type ?? 'unicast'),
+    dev: best.dev,
+    nexthop: best.via ?? address,
+    gateway: best.via !== undefined,
+    src,
+    mtu: best.mtu ?? best.dev.mtu,
   };
 }
 

@@ -2,17 +2,65 @@
 
 export { checksum, fold16, fold32, partialSum } from './checksum.ts';
 export {
-  ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_802_2, ETH_P_802_3, ETH_P_ALL, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ethernet, icmpEcho, ip, ipBytes,
-  IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, ipText, macBytes, macText, pseudoHeaderSum, readFrame, readNetwork, tcp, udp, VLAN_HLEN,
+  ETH_HLEN,
+  ETH_P_8021AD,
+  ETH_P_8021Q,
+  ETH_P_802_2,
+  ETH_P_802_3,
+  ETH_P_ALL,
+  ETH_P_ARP,
+  ETH_P_IP,
+  ETH_P_IPV6,
+  ethernet,
+  icmpEcho,
+  ip,
+  ipBytes,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  ipText,
+  macBytes,
+  macText,
+  pseudoHeaderSum,
+  readFrame,
+  readNetwork,
+  tcp,
+  udp,
+  VLAN_HLEN,
 } from './packet.ts';
 export type { FrameInfo, FrameOptions, IpOptions, TcpOptions, UdpOptions } from './packet.ts';
 export {
-  CHECKSUM_COMPLETE, CHECKSUM_NONE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST,
-  Skb, SKB, SKB_HASH_KNOWN, SKB_HEADROOM, SKB_SIZE, SKB_TAILROOM, SkbPool, swap16,
+  CHECKSUM_COMPLETE,
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  CHECKSUM_UNNECESSARY,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  Skb,
+  SKB,
+  SKB_HASH_KNOWN,
+  SKB_HEADROOM,
+  SKB_SIZE,
+  SKB_TAILROOM,
+  SkbPool,
+  swap16,
 } from './skb.ts';
 export type { SkbField } from './skb.ts';
 export { NetDevice, NetNamespace, parsePrefix } from './device.ts';
-export type { DeviceKind, DeviceOptions, DeviceStats, InterfaceAddress, Neighbour, Route, TcRunner, TcSide, XdpRunner } from './device.ts';
+export type {
+  DeviceKind,
+  DeviceOptions,
+  DeviceStats,
+  InterfaceAddress,
+  Neighbour,
+  Route,
+  TcRunner,
+  TcSide,
+  XdpRunner,
+} from './device.ts';
 export { fibLookup, inPrefix, isLocal, neighbourOf } from './fib.ts';
 export type { FibResult } from './fib.ts';
 export { Socket } from './socket.ts';

@@ -1,6 +1,16 @@
 /** The little stack of one kernel: what a frame goes through from a device to a socket, out of the host, or to another device. */
 
-import { TC_ACT_QUEUED, TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_STOLEN, TC_ACT_TRAP, TC_ACT_UNSPEC, XDP_PASS, XDP_REDIRECT, XDP_TX } from '@libbpf-ts/uapi';
+import {
+  TC_ACT_QUEUED,
+  TC_ACT_REDIRECT,
+  TC_ACT_SHOT,
+  TC_ACT_STOLEN,
+  TC_ACT_TRAP,
+  TC_ACT_UNSPEC,
+  XDP_PASS,
+  XDP_REDIRECT,
+  XDP_TX,
+} from '@libbpf-ts/uapi';
 import type { Arena } from '@libbpf-ts/vm';
 
 import { deliver } from './deliver.ts';
@@ -53,8 +63,16 @@ export interface ReceiveOptions {
 }
 
 const VERDICTS: Readonly<Record<number, string>> = {
-  [-1]: 'TCX_NEXT', 0: 'TCX_PASS', 1: 'TC_ACT_RECLASSIFY', 2: 'TCX_DROP', 3: 'TC_ACT_PIPE', 4: 'TC_ACT_STOLEN', 5: 'TC_ACT_QUEUED',
-  6: 'TC_ACT_REPEAT', 7: 'TCX_REDIRECT', 8: 'TC_ACT_TRAP',
+  [-1]: 'TCX_NEXT',
+  0: 'TCX_PASS',
+  1: 'TC_ACT_RECLASSIFY',
+  2: 'TCX_DROP',
+  3: 'TC_ACT_PIPE',
+  4: 'TC_ACT_STOLEN',
+  5: 'TC_ACT_QUEUED',
+  6: 'TC_ACT_REPEAT',
+  7: 'TCX_REDIRECT',
+  8: 'TC_ACT_TRAP',
 };
 
 export function verdictName(code: number): string {
@@ -184,7 +202,11 @@ export class Net {
   }
 
   #observe(device: NetDevice, which: number, options: ReceiveOptions, run: (noted: Noted) => Outcome): PacketResult {
-    const noted: Noted = { code: TC_ACT_UNSPEC, xdp: undefined, frame: options.frame === false ? undefined : new Uint8Array(0) };
+    const noted: Noted = {
+      code: TC_ACT_UNSPEC,
+      xdp: undefined,
+      frame: options.frame === false ? undefined : new Uint8Array(0),
+    };
     const ring = this.tracing ? this.ring : undefined;
     if (this.#depth === 0) ring?.reset();
     const from = ring?.count ?? 0;
@@ -193,9 +215,12 @@ export class Net {
     const path = (ring?.read(from) ?? []).filter((step) => step.hook === hook);
     this.drain();
     return {
-      outcome, code: noted.code, verdict: verdictName(noted.code),
+      outcome,
+      code: noted.code,
+      verdict: verdictName(noted.code),
       path: path.map(({ prog, ret }) => ({ prog: this.progName(prog), id: prog, ret })),
-      ...(noted.xdp === undefined ? {} : { xdp: noted.xdp }), ...(noted.frame?.length ? { frame: noted.frame } : {}),
+      ...(noted.xdp === undefined ? {} : { xdp: noted.xdp }),
+      ...(noted.frame?.length ? { frame: noted.frame } : {}),
     };
   }
 
@@ -413,4 +438,3 @@ function copyRoutes(from: NetNamespace, to: NetNamespace, twins: Map<NetDevice, 
   to.routes.push(...from.routes.map((route) => ({ ...route, dev: twins.get(route.dev)! })));
   to.neighbours.push(...from.neighbours.map((entry) => ({ ...entry, dev: twins.get(entry.dev)! })));
 }
-

@@ -13,7 +13,9 @@ export const skbPacketLoad: HelperFactory = (kernel) => {
   const { arena } = netOf(kernel);
   const { returnHigh } = kernel.runtime;
   return {
-    name: 'ld_abs', args: ['u32', 'u32', 'u32'], returns: 'u64',
+    name: 'ld_abs',
+    args: ['u32', 'u32', 'u32'],
+    returns: 'u64',
     run: (context, offset, size) => {
       const words = arena.u32;
       const data = words[(context! + 76) >> 2]!;

@@ -37,13 +37,18 @@ export function ipBytes(address: string | Uint8Array): Uint8Array {
 
 function ipv4Bytes(address: string): Uint8Array {
   const parts = address.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) throw new RangeError(`not an IPv4 address: ${address}`);
+  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255)))
+    throw new RangeError(`not an IPv4 address: ${address}`);
   return Uint8Array.from(parts);
 }
 
 function ipv6Bytes(address: string): Uint8Array {
   const [head = '', tail] = address.split('::');
-  const words = (text: string): number[] => text.split(':').filter(Boolean).map((word) => Number.parseInt(word, 16));
+  const words = (text: string): number[] =>
+    text
+      .split(':')
+      .filter(Boolean)
+      .map((word) => Number.parseInt(word, 16));
   const left = words(head);
   const right = tail === undefined ? [] : words(tail);
   const gap = 8 - left.length - right.length;
@@ -61,7 +66,12 @@ export function ipText(bytes: Uint8Array): string {
   const words = Array.from({ length: 8 }, (_, at) => ((bytes[at * 2]! << 8) | bytes[at * 2 + 1]!).toString(16));
   const text = words.join(':');
   const zeros = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length)[0];
-  return zeros ? text.replace(zeros[0], ':').replace(/^:(?!:)/, '::').replace(/(?<!:):$/, '::') : text;
+  return zeros
+    ? text
+        .replace(zeros[0], ':')
+        .replace(/^:(?!:)/, '::')
+        .replace(/(?<!:):$/, '::')
+    : text;
 }
 
 export interface FrameOptions {
@@ -155,7 +165,18 @@ export interface TcpOptions extends UdpOptions {
 export function tcp(options: TcpOptions = {}): Uint8Array {
   const seq = options.seq ?? 1;
   const segment = join(
-    words(options.sport ?? 40000, options.dport ?? 80, seq >>> 16, seq & 0xffff, 0, 0, 0x5000 | (options.flags ?? 2), 0xffff, 0, 0),
+    words(
+      options.sport ?? 40000,
+      options.dport ?? 80,
+      seq >>> 16,
+      seq & 0xffff,
+      0,
+      0,
+      0x5000 | (options.flags ?? 2),
+      0xffff,
+      0,
+      0,
+    ),
     payloadBytes(options.payload),
   );
   segment.set(words(transportChecksum(IPPROTO_TCP, segment, options)), 16);

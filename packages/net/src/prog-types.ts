@@ -1,7 +1,12 @@
 /** The program types over packets: sched_cls and sched_act. tcx and classic tc both run them. */
 
 import type { HelperFactory, Kernel, ProgTypeOps } from '@libbpf-ts/kernel';
-import { BPF_F_CTXLEN_MASK, BPF_FUNC_perf_event_output, BPF_PROG_TYPE_SCHED_ACT, BPF_PROG_TYPE_SCHED_CLS } from '@libbpf-ts/uapi';
+import {
+  BPF_F_CTXLEN_MASK,
+  BPF_FUNC_perf_event_output,
+  BPF_PROG_TYPE_SCHED_ACT,
+  BPF_PROG_TYPE_SCHED_CLS,
+} from '@libbpf-ts/uapi';
 import { schedActOps, schedClsOps } from '@libbpf-ts/verifier/protos';
 
 import { failed, skbAt } from './helpers/define.ts';
@@ -18,7 +23,9 @@ const skbEventOutput: HelperFactory = (kernel) => {
   const net = netOf(kernel);
   const { arena } = net;
   return {
-    name: 'bpf_perf_event_output', args: ['u32', 'u32', 'u64', 'u32', 'u64'], returns: 's32',
+    name: 'bpf_perf_event_output',
+    args: ['u32', 'u32', 'u64', 'u32', 'u64'],
+    returns: 's32',
     run: (context, map, flags, flagsHigh, data, size, sizeHigh) => {
       const factory = kernel.helpers.get(BPF_FUNC_perf_event_output);
       if (!factory) return failed('EOPNOTSUPP');
@@ -38,15 +45,27 @@ const skbEventOutput: HelperFactory = (kernel) => {
   };
 };
 
-const helperOf = (id: number): HelperFactory | undefined => (id === BPF_FUNC_perf_event_output ? skbEventOutput : skbHelpers.get(id));
+const helperOf = (id: number): HelperFactory | undefined =>
+  id === BPF_FUNC_perf_event_output ? skbEventOutput : skbHelpers.get(id);
 
 export const schedClsType: ProgTypeOps = {
-  type: BPF_PROG_TYPE_SCHED_CLS, name: 'sched_cls', verifier: schedClsOps, helper: helperOf, packetLoad: skbPacketLoad, testRun: testRunSkb,
+  type: BPF_PROG_TYPE_SCHED_CLS,
+  name: 'sched_cls',
+  verifier: schedClsOps,
+  helper: helperOf,
+  packetLoad: skbPacketLoad,
+  testRun: testRunSkb,
 };
 
-export const schedActType: ProgTypeOps = { ...schedClsType, type: BPF_PROG_TYPE_SCHED_ACT, name: 'sched_act', verifier: schedActOps };
+export const schedActType: ProgTypeOps = {
+  ...schedClsType,
+  type: BPF_PROG_TYPE_SCHED_ACT,
+  name: 'sched_act',
+  verifier: schedActOps,
+};
 
 /** Registers the two types where nobody has yet. */
 export function registerPacketTypes(kernel: Kernel): void {
-  for (const type of [schedClsType, schedActType]) if (!kernel.progTypes.has(type.type)) kernel.progTypes.register(type.type, type);
+  for (const type of [schedClsType, schedActType])
+    if (!kernel.progTypes.has(type.type)) kernel.progTypes.register(type.type, type);
 }

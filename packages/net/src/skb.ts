@@ -12,20 +12,45 @@ const offset = (field: Parameters<typeof __sk_buff.offsetOf>[0]): number => __sk
 
 /** Byte offsets from the context's address. */
 export const SKB: Readonly<Record<SkbField, number>> = {
-  len: offset('len'), pkt_type: offset('pkt_type'), mark: offset('mark'), queue_mapping: offset('queue_mapping'),
-  protocol: offset('protocol'), vlan_present: offset('vlan_present'), vlan_tci: offset('vlan_tci'), vlan_proto: offset('vlan_proto'),
-  priority: offset('priority'), ingress_ifindex: offset('ingress_ifindex'), ifindex: offset('ifindex'), tc_index: offset('tc_index'),
-  cb: offset('cb'), hash: offset('hash'), tc_classid: offset('tc_classid'), data: offset('data'), data_end: offset('data_end'),
-  napi_id: offset('napi_id'), family: offset('family'), data_meta: offset('data_meta'), tstamp: offset('tstamp'),
-  wire_len: offset('wire_len'), gso_segs: offset('gso_segs'), gso_size: offset('gso_size'), sk: offset('sk'),
-  tstamp_type: offset('tstamp_type'), hwtstamp: offset('hwtstamp'),
+  len: offset('len'),
+  pkt_type: offset('pkt_type'),
+  mark: offset('mark'),
+  queue_mapping: offset('queue_mapping'),
+  protocol: offset('protocol'),
+  vlan_present: offset('vlan_present'),
+  vlan_tci: offset('vlan_tci'),
+  vlan_proto: offset('vlan_proto'),
+  priority: offset('priority'),
+  ingress_ifindex: offset('ingress_ifindex'),
+  ifindex: offset('ifindex'),
+  tc_index: offset('tc_index'),
+  cb: offset('cb'),
+  hash: offset('hash'),
+  tc_classid: offset('tc_classid'),
+  data: offset('data'),
+  data_end: offset('data_end'),
+  napi_id: offset('napi_id'),
+  family: offset('family'),
+  data_meta: offset('data_meta'),
+  tstamp: offset('tstamp'),
+  wire_len: offset('wire_len'),
+  gso_segs: offset('gso_segs'),
+  gso_size: offset('gso_size'),
+  sk: offset('sk'),
+  tstamp_type: offset('tstamp_type'),
+  hwtstamp: offset('hwtstamp'),
   /** Start and end of the buffer. */
-  head: 192, end: 196,
+  head: 192,
+  end: 196,
   /** Addresses of the layers' headers. */
-  mac_header: 200, network_header: 204, transport_header: 208,
+  mac_header: 200,
+  network_header: 204,
+  transport_header: 208,
   mac_len: 212,
   /** CHECKSUM_NONE, _UNNECESSARY, _COMPLETE, _PARTIAL; sum; levels that are known good. */
-  ip_summed: 216, csum: 220, csum_level: 224,
+  ip_summed: 216,
+  csum: 220,
+  csum_level: 224,
   /** HASH_KNOWN, IS_CLONED, … */
   flags: 228,
   gso_type: 232,
@@ -35,11 +60,46 @@ export const SKB: Readonly<Record<SkbField, number>> = {
   device: 240,
 };
 export type SkbField =
-  | 'len' | 'pkt_type' | 'mark' | 'queue_mapping' | 'protocol' | 'vlan_present' | 'vlan_tci' | 'vlan_proto' | 'priority'
-  | 'ingress_ifindex' | 'ifindex' | 'tc_index' | 'cb' | 'hash' | 'tc_classid' | 'data' | 'data_end' | 'napi_id' | 'family'
-  | 'data_meta' | 'tstamp' | 'wire_len' | 'gso_segs' | 'gso_size' | 'sk' | 'tstamp_type' | 'hwtstamp' | 'head' | 'end'
-  | 'mac_header' | 'network_header' | 'transport_header' | 'mac_len' | 'ip_summed' | 'csum' | 'csum_level' | 'flags'
-  | 'gso_type' | 'tunnel' | 'device';
+  | 'len'
+  | 'pkt_type'
+  | 'mark'
+  | 'queue_mapping'
+  | 'protocol'
+  | 'vlan_present'
+  | 'vlan_tci'
+  | 'vlan_proto'
+  | 'priority'
+  | 'ingress_ifindex'
+  | 'ifindex'
+  | 'tc_index'
+  | 'cb'
+  | 'hash'
+  | 'tc_classid'
+  | 'data'
+  | 'data_end'
+  | 'napi_id'
+  | 'family'
+  | 'data_meta'
+  | 'tstamp'
+  | 'wire_len'
+  | 'gso_segs'
+  | 'gso_size'
+  | 'sk'
+  | 'tstamp_type'
+  | 'hwtstamp'
+  | 'head'
+  | 'end'
+  | 'mac_header'
+  | 'network_header'
+  | 'transport_header'
+  | 'mac_len'
+  | 'ip_summed'
+  | 'csum'
+  | 'csum_level'
+  | 'flags'
+  | 'gso_type'
+  | 'tunnel'
+  | 'device';
 export const SKB_SIZE = 256;
 
 export const CHECKSUM_NONE = 0;
@@ -212,7 +272,8 @@ export class Skb {
   adopt(start: number, end: number, data: number): void {
     this.set('head', start);
     this.set('end', end);
-    for (const field of ['data', 'data_end', 'data_meta', 'mac_header', 'network_header', 'transport_header'] as const) this.set(field, data);
+    for (const field of ['data', 'data_end', 'data_meta', 'mac_header', 'network_header', 'transport_header'] as const)
+      this.set(field, data);
     this.set('len', 0);
   }
 

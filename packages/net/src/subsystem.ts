@@ -1,6 +1,14 @@
 /** The stack as a subsystem of a kernel: where its state is, and which namespace a task is in. */
 
-import { stateKey, type Kernel, type StateKey, type StateOps, type Subsystem, type Task, type TaskStateOps } from '@libbpf-ts/kernel';
+import {
+  stateKey,
+  type Kernel,
+  type StateKey,
+  type StateOps,
+  type Subsystem,
+  type Task,
+  type TaskStateOps,
+} from '@libbpf-ts/kernel';
 
 import type { NetNamespace } from './device.ts';
 import { Net } from './net.ts';

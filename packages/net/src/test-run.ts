@@ -17,9 +17,16 @@ const at = (field: Parameters<typeof __sk_buff.offsetOf>[0]): number => __sk_buf
 
 /** Fields that ctx_in may set, as [start, end); every other byte must be zero. */
 const SETTABLE: readonly (readonly [number, number])[] = [
-  [at('mark'), at('mark') + 4], [at('priority'), at('priority') + 4], [at('ingress_ifindex'), at('ingress_ifindex') + 4],
-  [at('ifindex'), at('ifindex') + 4], [at('cb'), at('cb') + 20], [at('tstamp'), at('tstamp') + 8], [at('wire_len'), at('wire_len') + 4],
-  [at('gso_segs'), at('gso_segs') + 4], [at('gso_size'), at('gso_size') + 4], [at('hwtstamp'), at('hwtstamp') + 8],
+  [at('mark'), at('mark') + 4],
+  [at('priority'), at('priority') + 4],
+  [at('ingress_ifindex'), at('ingress_ifindex') + 4],
+  [at('ifindex'), at('ifindex') + 4],
+  [at('cb'), at('cb') + 20],
+  [at('tstamp'), at('tstamp') + 8],
+  [at('wire_len'), at('wire_len') + 4],
+  [at('gso_segs'), at('gso_segs') + 4],
+  [at('gso_size'), at('gso_size') + 4],
+  [at('hwtstamp'), at('hwtstamp') + 8],
 ];
 /** Fields that come back; gso_size stays what it was. */
 const RETURNED: readonly (readonly [number, number])[] = SETTABLE.filter(([start]) => start !== at('gso_size'));
@@ -65,7 +72,8 @@ function putZeroMacHeader(net: Net, skb: Skb): void {
 }
 
 function refuseOptions(attr: BpfCall<10>['attr']): void {
-  if (attr.flags !== 0) throw new KernelError('EINVAL', `flags 0x${attr.flags.toString(16)} are not for packet programs`, 'flags');
+  if (attr.flags !== 0)
+    throw new KernelError('EINVAL', `flags 0x${attr.flags.toString(16)} are not for packet programs`, 'flags');
   if (attr.cpu !== 0) throw new KernelError('EINVAL', 'cpu is not for packet programs', 'cpu');
   if (attr.batch_size !== 0) throw new KernelError('EINVAL', 'batch_size is not for packet programs', 'batch_size');
 }
@@ -86,7 +94,8 @@ export function readContext(call: BpfCall<10>, size: number): Uint8Array | undef
   if (ctx_in === 0n) return ctx;
   if (ctx_size_in > 4096) throw new KernelError('E2BIG', 'the context is larger than a page', 'ctx_size_in');
   const given = call.read(ctx_in, ctx_size_in, 'ctx_in');
-  if (given.subarray(size).some((byte) => byte !== 0)) throw new KernelError('E2BIG', 'the context has unknown fields that are not zero', 'ctx_in');
+  if (given.subarray(size).some((byte) => byte !== 0))
+    throw new KernelError('E2BIG', 'the context has unknown fields that are not zero', 'ctx_in');
   ctx.set(given.subarray(0, size));
   return ctx;
 }
@@ -113,7 +122,8 @@ function applyContext(net: Net, skb: Skb, ctx: Uint8Array): void {
   }
   const view = new DataView(ctx.buffer);
   const wire = view.getUint32(at('wire_len'), true);
-  if (wire !== 0 && (wire < skb.len || wire > GSO_LEGACY_MAX_SIZE)) throw new KernelError('EINVAL', `wire_len ${wire} does not fit the frame`, 'ctx_in');
+  if (wire !== 0 && (wire < skb.len || wire > GSO_LEGACY_MAX_SIZE))
+    throw new KernelError('EINVAL', `wire_len ${wire} does not fit the frame`, 'ctx_in');
   if (view.getUint32(at('gso_segs'), true) > GSO_MAX_SEGS) throw new KernelError('EINVAL', 'too many gso_segs', 'ctx_in');
   const { u8 } = net.arena;
   for (const [start, end] of SETTABLE) if (start !== at('ifindex')) u8.set(ctx.subarray(start, end), skb.address + start);
@@ -125,7 +135,11 @@ function readBack(net: Net, skb: Skb, ctx: Uint8Array): void {
 }
 
 /** Runs `attr.repeat` times (at least once) inside the engine. The duration is in ns a run. */
-export function runRepeated(call: BpfCall<10>, prog: BpfProg, context: number): { readonly retval: number; readonly duration: number } {
+export function runRepeated(
+  call: BpfCall<10>,
+  prog: BpfProg,
+  context: number,
+): { readonly retval: number; readonly duration: number } {
   const { kernel } = call;
   const repeat = call.attr.repeat || 1;
   const start = performance.now();
@@ -150,7 +164,8 @@ export function finish(call: BpfCall<10>, data: Uint8Array, retval: number, dura
   call.put('data_size_out', data.length);
   call.put('retval', retval);
   call.put('duration', duration);
-  if (data_out !== 0n && short) throw new KernelError('ENOSPC', `the frame has ${data.length} bytes, data_out ${data_size_out}`, 'data_size_out');
+  if (data_out !== 0n && short)
+    throw new KernelError('ENOSPC', `the frame has ${data.length} bytes, data_out ${data_size_out}`, 'data_size_out');
 }
 
 /** Copies the context out (`bpf_ctx_finish`). */
@@ -162,4 +177,3 @@ export function finishContext(call: BpfCall<10>, ctx: Uint8Array | undefined): v
   call.put('ctx_size_out', ctx.length);
   if (short) throw new KernelError('ENOSPC', `the context has ${ctx.length} bytes, ctx_out ${ctx_size_out}`, 'ctx_size_out');
 }
-

@@ -1,27 +1,88 @@
 /** Programs at cgroups: cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, cgroup_sysctl, cgroup_device. */
 
 import {
-  BPF_CGROUP_GETSOCKOPT, BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET4_GETPEERNAME,
-  BPF_CGROUP_INET4_GETSOCKNAME, BPF_CGROUP_INET4_POST_BIND, BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET6_CONNECT,
-  BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_INET6_GETSOCKNAME, BPF_CGROUP_INET6_POST_BIND, BPF_CGROUP_INET_EGRESS,
-  BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_INET_SOCK_RELEASE, BPF_CGROUP_SETSOCKOPT,
-  BPF_CGROUP_SOCK_OPS, BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_RECVMSG, BPF_CGROUP_UDP6_SENDMSG,
-  BPF_CGROUP_UNIX_CONNECT, BPF_CGROUP_UNIX_GETPEERNAME, BPF_CGROUP_UNIX_GETSOCKNAME, BPF_CGROUP_UNIX_RECVMSG,
+  BPF_CGROUP_GETSOCKOPT,
+  BPF_CGROUP_INET4_BIND,
+  BPF_CGROUP_INET4_CONNECT,
+  BPF_CGROUP_INET4_GETPEERNAME,
+  BPF_CGROUP_INET4_GETSOCKNAME,
+  BPF_CGROUP_INET4_POST_BIND,
+  BPF_CGROUP_INET6_BIND,
+  BPF_CGROUP_INET6_CONNECT,
+  BPF_CGROUP_INET6_GETPEERNAME,
+  BPF_CGROUP_INET6_GETSOCKNAME,
+  BPF_CGROUP_INET6_POST_BIND,
+  BPF_CGROUP_INET_EGRESS,
+  BPF_CGROUP_INET_INGRESS,
+  BPF_CGROUP_INET_SOCK_CREATE,
+  BPF_CGROUP_INET_SOCK_RELEASE,
+  BPF_CGROUP_SETSOCKOPT,
+  BPF_CGROUP_SOCK_OPS,
+  BPF_CGROUP_UDP4_RECVMSG,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP6_RECVMSG,
+  BPF_CGROUP_UDP6_SENDMSG,
+  BPF_CGROUP_UNIX_CONNECT,
+  BPF_CGROUP_UNIX_GETPEERNAME,
+  BPF_CGROUP_UNIX_GETSOCKNAME,
+  BPF_CGROUP_UNIX_RECVMSG,
   BPF_CGROUP_UNIX_SENDMSG,
 } from '@libbpf-ts/uapi';
 import type { ProgFacts, ReturnRange, VerifierOps } from '@libbpf-ts/verifier';
 import {
-  bpf_base_func_proto, bpf_bind_proto, bpf_get_listener_sock_proto, bpf_get_local_storage_proto, bpf_get_netns_cookie_proto,
-  bpf_get_retval_proto, bpf_get_socket_cookie_proto, bpf_get_socket_uid_proto, bpf_ktime_get_coarse_ns_proto,
-  bpf_perf_event_output_proto, bpf_set_retval_proto, bpf_sk_ancestor_cgroup_id_proto, bpf_sk_base_func_proto,
-  bpf_sk_cgroup_id_proto, bpf_sk_fullsock_proto, bpf_sk_getsockopt_proto, bpf_sk_lookup_tcp_proto, bpf_sk_lookup_udp_proto,
-  bpf_sk_release_proto, bpf_sk_setsockopt_proto, bpf_sk_storage_delete_proto, bpf_sk_storage_get_cg_sock_proto,
-  bpf_sk_storage_get_proto, bpf_skb_ancestor_cgroup_id_proto, bpf_skb_cgroup_id_proto, bpf_skb_ecn_set_ce_proto,
-  bpf_skb_load_bytes_proto, bpf_skb_load_bytes_relative_proto, bpf_skc_lookup_tcp_proto, bpf_sock_addr_getsockopt_proto,
-  bpf_sock_addr_setsockopt_proto, bpf_sock_addr_sk_lookup_tcp_proto, bpf_sock_addr_sk_lookup_udp_proto,
-  bpf_sock_addr_skc_lookup_tcp_proto, bpf_sysctl_get_current_value_proto, bpf_sysctl_get_name_proto,
-  bpf_sysctl_get_new_value_proto, bpf_sysctl_set_new_value_proto, bpf_tcp_sock_proto, CGROUP_KFUNCS, COMMON_KFUNCS,
-  contextRule, field, GENERIC_KFUNCS, hasBpf, kfuncs, NARROW, PACKET, PACKET_END, SKB_KFUNCS, skbContext, SOCKET, withHelpers,
+  bpf_base_func_proto,
+  bpf_bind_proto,
+  bpf_get_listener_sock_proto,
+  bpf_get_local_storage_proto,
+  bpf_get_netns_cookie_proto,
+  bpf_get_retval_proto,
+  bpf_get_socket_cookie_proto,
+  bpf_get_socket_uid_proto,
+  bpf_ktime_get_coarse_ns_proto,
+  bpf_perf_event_output_proto,
+  bpf_set_retval_proto,
+  bpf_sk_ancestor_cgroup_id_proto,
+  bpf_sk_base_func_proto,
+  bpf_sk_cgroup_id_proto,
+  bpf_sk_fullsock_proto,
+  bpf_sk_getsockopt_proto,
+  bpf_sk_lookup_tcp_proto,
+  bpf_sk_lookup_udp_proto,
+  bpf_sk_release_proto,
+  bpf_sk_setsockopt_proto,
+  bpf_sk_storage_delete_proto,
+  bpf_sk_storage_get_cg_sock_proto,
+  bpf_sk_storage_get_proto,
+  bpf_skb_ancestor_cgroup_id_proto,
+  bpf_skb_cgroup_id_proto,
+  bpf_skb_ecn_set_ce_proto,
+  bpf_skb_load_bytes_proto,
+  bpf_skb_load_bytes_relative_proto,
+  bpf_skc_lookup_tcp_proto,
+  bpf_sock_addr_getsockopt_proto,
+  bpf_sock_addr_setsockopt_proto,
+  bpf_sock_addr_sk_lookup_tcp_proto,
+  bpf_sock_addr_sk_lookup_udp_proto,
+  bpf_sock_addr_skc_lookup_tcp_proto,
+  bpf_sysctl_get_current_value_proto,
+  bpf_sysctl_get_name_proto,
+  bpf_sysctl_get_new_value_proto,
+  bpf_sysctl_set_new_value_proto,
+  bpf_tcp_sock_proto,
+  CGROUP_KFUNCS,
+  COMMON_KFUNCS,
+  contextRule,
+  field,
+  GENERIC_KFUNCS,
+  hasBpf,
+  kfuncs,
+  NARROW,
+  PACKET,
+  PACKET_END,
+  SKB_KFUNCS,
+  skbContext,
+  SOCKET,
+  withHelpers,
   withHelpersIf,
 } from '@libbpf-ts/verifier/protos';
 import type { CtxAccessRule, CtxField, FuncProtoRule } from '@libbpf-ts/verifier/protos';
@@ -31,25 +92,33 @@ const zeroOrOne = (): ReturnRange => ({ min: 0, max: 1 });
 
 /** Hooks whose result is no error code, so that programs cannot see or set one. */
 const WITHOUT_RETVAL: ReadonlySet<number> = new Set([
-  BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_SOCK_OPS, BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP6_RECVMSG,
-  BPF_CGROUP_UNIX_RECVMSG, BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UNIX_GETPEERNAME,
-  BPF_CGROUP_INET4_GETSOCKNAME, BPF_CGROUP_INET6_GETSOCKNAME, BPF_CGROUP_UNIX_GETSOCKNAME,
+  BPF_CGROUP_INET_INGRESS,
+  BPF_CGROUP_INET_EGRESS,
+  BPF_CGROUP_SOCK_OPS,
+  BPF_CGROUP_UDP4_RECVMSG,
+  BPF_CGROUP_UDP6_RECVMSG,
+  BPF_CGROUP_UNIX_RECVMSG,
+  BPF_CGROUP_INET4_GETPEERNAME,
+  BPF_CGROUP_INET6_GETPEERNAME,
+  BPF_CGROUP_UNIX_GETPEERNAME,
+  BPF_CGROUP_INET4_GETSOCKNAME,
+  BPF_CGROUP_INET6_GETSOCKNAME,
+  BPF_CGROUP_UNIX_GETSOCKNAME,
 ]);
 
 /** What every cgroup program adds to `rest`: local storage, perf events, and the return value where the hook has one. */
 function withCgroup(rest: FuncProtoRule): FuncProtoRule {
   return withHelpers(
     [bpf_get_local_storage_proto, bpf_perf_event_output_proto],
-    withHelpersIf(
-      (prog) => !WITHOUT_RETVAL.has(hookOf(prog)),
-      [bpf_get_retval_proto, bpf_set_retval_proto],
-      rest,
-    ),
+    withHelpersIf((prog) => !WITHOUT_RETVAL.has(hookOf(prog)), [bpf_get_retval_proto, bpf_set_retval_proto], rest),
   );
 }
 
 const SOCK_HOOKS: readonly number[] = [
-  BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_INET_SOCK_RELEASE, BPF_CGROUP_INET4_POST_BIND, BPF_CGROUP_INET6_POST_BIND,
+  BPF_CGROUP_INET_SOCK_CREATE,
+  BPF_CGROUP_INET_SOCK_RELEASE,
+  BPF_CGROUP_INET4_POST_BIND,
+  BPF_CGROUP_INET6_POST_BIND,
 ];
 
 /** The attach type; a cgroup_sock program that names none is taken as one for socket creation. */
@@ -71,13 +140,32 @@ const cgSkbContextWithoutBpf = skbContext(
 
 export const cgroupSkbOps: VerifierOps = {
   name: 'cgroup_skb',
-  funcProto: withCgroup(withHelpers([
-    bpf_skb_load_bytes_proto, bpf_skb_load_bytes_relative_proto, bpf_get_socket_cookie_proto, bpf_get_netns_cookie_proto,
-    bpf_get_socket_uid_proto, bpf_sk_fullsock_proto, bpf_sk_storage_get_proto, bpf_sk_storage_delete_proto,
-    bpf_skb_cgroup_id_proto, bpf_skb_ancestor_cgroup_id_proto, bpf_sk_cgroup_id_proto, bpf_sk_ancestor_cgroup_id_proto,
-    bpf_sk_lookup_tcp_proto, bpf_sk_lookup_udp_proto, bpf_sk_release_proto, bpf_skc_lookup_tcp_proto, bpf_tcp_sock_proto,
-    bpf_get_listener_sock_proto, bpf_skb_ecn_set_ce_proto,
-  ], bpf_sk_base_func_proto)),
+  funcProto: withCgroup(
+    withHelpers(
+      [
+        bpf_skb_load_bytes_proto,
+        bpf_skb_load_bytes_relative_proto,
+        bpf_get_socket_cookie_proto,
+        bpf_get_netns_cookie_proto,
+        bpf_get_socket_uid_proto,
+        bpf_sk_fullsock_proto,
+        bpf_sk_storage_get_proto,
+        bpf_sk_storage_delete_proto,
+        bpf_skb_cgroup_id_proto,
+        bpf_skb_ancestor_cgroup_id_proto,
+        bpf_sk_cgroup_id_proto,
+        bpf_sk_ancestor_cgroup_id_proto,
+        bpf_sk_lookup_tcp_proto,
+        bpf_sk_lookup_udp_proto,
+        bpf_sk_release_proto,
+        bpf_skc_lookup_tcp_proto,
+        bpf_tcp_sock_proto,
+        bpf_get_listener_sock_proto,
+        bpf_skb_ecn_set_ce_proto,
+      ],
+      bpf_sk_base_func_proto,
+    ),
+  ),
   isValidAccess: (off, size, write, prog) => (hasBpf(prog) ? cgSkbContext : cgSkbContextWithoutBpf)(off, size, write, prog),
   returnRange: (prog) => ({ min: 0, max: prog.expected_attach_type === BPF_CGROUP_INET_EGRESS ? 3 : 1 }),
   checkAttach: oneOf([BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS]),
@@ -120,9 +208,17 @@ const sockContext: CtxAccessRule = (off, size, write, prog) => {
 
 export const cgroupSockOps: VerifierOps = {
   name: 'cgroup_sock',
-  funcProto: withCgroup(withHelpers([
-    bpf_get_socket_cookie_proto, bpf_get_netns_cookie_proto, bpf_sk_storage_get_cg_sock_proto, bpf_ktime_get_coarse_ns_proto,
-  ], bpf_base_func_proto)),
+  funcProto: withCgroup(
+    withHelpers(
+      [
+        bpf_get_socket_cookie_proto,
+        bpf_get_netns_cookie_proto,
+        bpf_sk_storage_get_cg_sock_proto,
+        bpf_ktime_get_coarse_ns_proto,
+      ],
+      bpf_base_func_proto,
+    ),
+  ),
   isValidAccess: sockContext,
   returnRange: zeroOrOne,
   checkAttach: oneOf(SOCK_HOOKS),
@@ -133,15 +229,26 @@ export const cgroupSockOps: VerifierOps = {
 // cgroup_sock_addr
 
 const INET4: readonly number[] = [
-  BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP4_RECVMSG,
-  BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_INET4_GETSOCKNAME,
+  BPF_CGROUP_INET4_BIND,
+  BPF_CGROUP_INET4_CONNECT,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP4_RECVMSG,
+  BPF_CGROUP_INET4_GETPEERNAME,
+  BPF_CGROUP_INET4_GETSOCKNAME,
 ];
 const INET6: readonly number[] = [
-  BPF_CGROUP_INET6_BIND, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP6_SENDMSG, BPF_CGROUP_UDP6_RECVMSG,
-  BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_INET6_GETSOCKNAME,
+  BPF_CGROUP_INET6_BIND,
+  BPF_CGROUP_INET6_CONNECT,
+  BPF_CGROUP_UDP6_SENDMSG,
+  BPF_CGROUP_UDP6_RECVMSG,
+  BPF_CGROUP_INET6_GETPEERNAME,
+  BPF_CGROUP_INET6_GETSOCKNAME,
 ];
 const UNIX: readonly number[] = [
-  BPF_CGROUP_UNIX_CONNECT, BPF_CGROUP_UNIX_SENDMSG, BPF_CGROUP_UNIX_RECVMSG, BPF_CGROUP_UNIX_GETPEERNAME,
+  BPF_CGROUP_UNIX_CONNECT,
+  BPF_CGROUP_UNIX_SENDMSG,
+  BPF_CGROUP_UNIX_RECVMSG,
+  BPF_CGROUP_UNIX_GETPEERNAME,
   BPF_CGROUP_UNIX_GETSOCKNAME,
 ];
 
@@ -179,11 +286,23 @@ export const cgroupSockAddrOps: VerifierOps = {
   funcProto: withHelpersIf(
     ({ expected_attach_type: hook }) => hook === BPF_CGROUP_INET4_CONNECT || hook === BPF_CGROUP_INET6_CONNECT,
     [bpf_bind_proto],
-    withCgroup(withHelpers([
-      bpf_get_socket_cookie_proto, bpf_get_netns_cookie_proto, bpf_sock_addr_sk_lookup_tcp_proto,
-      bpf_sock_addr_sk_lookup_udp_proto, bpf_sk_release_proto, bpf_sock_addr_skc_lookup_tcp_proto, bpf_sk_storage_get_proto,
-      bpf_sk_storage_delete_proto, bpf_sock_addr_setsockopt_proto, bpf_sock_addr_getsockopt_proto,
-    ], bpf_sk_base_func_proto)),
+    withCgroup(
+      withHelpers(
+        [
+          bpf_get_socket_cookie_proto,
+          bpf_get_netns_cookie_proto,
+          bpf_sock_addr_sk_lookup_tcp_proto,
+          bpf_sock_addr_sk_lookup_udp_proto,
+          bpf_sk_release_proto,
+          bpf_sock_addr_skc_lookup_tcp_proto,
+          bpf_sk_storage_get_proto,
+          bpf_sk_storage_delete_proto,
+          bpf_sock_addr_setsockopt_proto,
+          bpf_sock_addr_getsockopt_proto,
+        ],
+        bpf_sk_base_func_proto,
+      ),
+    ),
   ),
   isValidAccess: sockAddrContext,
   returnRange: sockAddrReturns,
@@ -201,7 +320,10 @@ const SOCKOPT_FIELDS: readonly CtxField[] = [
   field('optlen', 32, 4, 4, 4),
 ];
 const getsockopt = contextRule([
-  ...SOCKOPT_FIELDS, field('level', 24, 4, 4), field('optname', 28, 4, 4), field('retval', 36, 4, 4, 4),
+  ...SOCKOPT_FIELDS,
+  field('level', 24, 4, 4),
+  field('optname', 28, 4, 4),
+  field('retval', 36, 4, 4, 4),
 ]);
 const setsockopt = contextRule([...SOCKOPT_FIELDS, field('level', 24, 4, 4, 4), field('optname', 28, 4, 4, 4)]);
 
@@ -210,9 +332,12 @@ export const cgroupSockoptOps: VerifierOps = {
   funcProto: withHelpersIf(
     (prog) => prog.expected_attach_type === BPF_CGROUP_SETSOCKOPT,
     [bpf_sk_setsockopt_proto, bpf_sk_getsockopt_proto],
-    withCgroup(withHelpers([
-      bpf_get_netns_cookie_proto, bpf_sk_storage_get_proto, bpf_sk_storage_delete_proto, bpf_tcp_sock_proto,
-    ], bpf_base_func_proto)),
+    withCgroup(
+      withHelpers(
+        [bpf_get_netns_cookie_proto, bpf_sk_storage_get_proto, bpf_sk_storage_delete_proto, bpf_tcp_sock_proto],
+        bpf_base_func_proto,
+      ),
+    ),
   ),
   isValidAccess: (off, size, write, prog) =>
     (prog.expected_attach_type === BPF_CGROUP_GETSOCKOPT ? getsockopt : setsockopt)(off, size, write, prog),
@@ -228,10 +353,18 @@ export const cgroupSockoptOps: VerifierOps = {
 
 export const cgroupSysctlOps: VerifierOps = {
   name: 'cgroup_sysctl',
-  funcProto: withCgroup(withHelpers([
-    bpf_sysctl_get_name_proto, bpf_sysctl_get_current_value_proto, bpf_sysctl_get_new_value_proto,
-    bpf_sysctl_set_new_value_proto, bpf_ktime_get_coarse_ns_proto,
-  ], bpf_base_func_proto)),
+  funcProto: withCgroup(
+    withHelpers(
+      [
+        bpf_sysctl_get_name_proto,
+        bpf_sysctl_get_current_value_proto,
+        bpf_sysctl_get_new_value_proto,
+        bpf_sysctl_set_new_value_proto,
+        bpf_ktime_get_coarse_ns_proto,
+      ],
+      bpf_base_func_proto,
+    ),
+  ),
   isValidAccess: contextRule([field('write', 0, 4, NARROW), field('file_pos', 4, 4, NARROW, 4)]),
   returnRange: zeroOrOne,
   kfuncs: cgroupKfuncs,

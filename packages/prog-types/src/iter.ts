@@ -2,10 +2,18 @@
 
 import type { CtxArgInfo, ProgFacts } from '@libbpf-ts/verifier';
 
-const trusted = (offset: number, btfStruct: string): CtxArgInfo =>
-  ({ offset, reg: 'PTR_TO_BTF_ID', flags: ['PTR_MAYBE_NULL', 'PTR_TRUSTED'], btfStruct });
-const orNull = (offset: number, btfStruct: string): CtxArgInfo =>
-  ({ offset, reg: 'PTR_TO_BTF_ID', flags: ['PTR_MAYBE_NULL'], btfStruct });
+const trusted = (offset: number, btfStruct: string): CtxArgInfo => ({
+  offset,
+  reg: 'PTR_TO_BTF_ID',
+  flags: ['PTR_MAYBE_NULL', 'PTR_TRUSTED'],
+  btfStruct,
+});
+const orNull = (offset: number, btfStruct: string): CtxArgInfo => ({
+  offset,
+  reg: 'PTR_TO_BTF_ID',
+  flags: ['PTR_MAYBE_NULL'],
+  btfStruct,
+});
 const buffer = (offset: number): CtxArgInfo => ({ offset, reg: 'PTR_TO_BUF', flags: ['PTR_MAYBE_NULL'] });
 const readOnlyBuffer = (offset: number): CtxArgInfo => ({ offset, reg: 'PTR_TO_BUF', flags: ['PTR_MAYBE_NULL', 'MEM_RDONLY'] });
 

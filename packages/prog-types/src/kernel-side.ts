@@ -3,12 +3,37 @@
 import { BPF_NETFILTER } from '@libbpf-ts/uapi';
 import type { CtxArgInfo, ProgFacts, ReturnRange, VerifierOps } from '@libbpf-ts/verifier';
 import {
-  bpf_base_func_proto, bpf_bprm_opts_set_proto, bpf_btf_find_by_name_kind_proto, bpf_get_attach_cookie_proto,
-  bpf_ima_file_hash_proto, bpf_ima_inode_hash_proto, bpf_inode_storage_delete_proto, bpf_inode_storage_get_proto,
-  bpf_kallsyms_lookup_name_proto, bpf_ktime_get_coarse_ns_proto, bpf_sk_getsockopt_proto, bpf_sk_setsockopt_proto,
-  bpf_sk_storage_delete_proto, bpf_sk_storage_get_proto, bpf_sys_bpf_proto, bpf_sys_close_proto, bpf_tcp_send_ack_proto,
-  COMMON_KFUNCS, CPUMASK_KFUNCS, flatRule, GENERIC_KFUNCS, hasPerfmon, kfuncs, SKB_KFUNCS, SYSCALL_KFUNCS,
-  TCP_CONGESTION_KFUNCS, TEST_KFUNCS, TRACING_KFUNCS, withHelpers, withHelpersIf, withoutHelpers,
+  bpf_base_func_proto,
+  bpf_bprm_opts_set_proto,
+  bpf_btf_find_by_name_kind_proto,
+  bpf_get_attach_cookie_proto,
+  bpf_ima_file_hash_proto,
+  bpf_ima_inode_hash_proto,
+  bpf_inode_storage_delete_proto,
+  bpf_inode_storage_get_proto,
+  bpf_kallsyms_lookup_name_proto,
+  bpf_ktime_get_coarse_ns_proto,
+  bpf_sk_getsockopt_proto,
+  bpf_sk_setsockopt_proto,
+  bpf_sk_storage_delete_proto,
+  bpf_sk_storage_get_proto,
+  bpf_sys_bpf_proto,
+  bpf_sys_close_proto,
+  bpf_tcp_send_ack_proto,
+  COMMON_KFUNCS,
+  CPUMASK_KFUNCS,
+  flatRule,
+  GENERIC_KFUNCS,
+  hasPerfmon,
+  kfuncs,
+  SKB_KFUNCS,
+  SYSCALL_KFUNCS,
+  TCP_CONGESTION_KFUNCS,
+  TEST_KFUNCS,
+  TRACING_KFUNCS,
+  withHelpers,
+  withHelpersIf,
+  withoutHelpers,
 } from '@libbpf-ts/verifier/protos';
 import type { FuncProtoRule } from '@libbpf-ts/verifier/protos';
 import { btfArguments, tracing_prog_func_proto } from './tracing.ts';
@@ -16,9 +41,7 @@ import { btfArguments, tracing_prog_func_proto } from './tracing.ts';
 const U16_MAX = 65535;
 
 /** Helpers whose kernel function is for what a program is attached to. */
-const NOT_IN_SYSCALL: readonly number[] = [
-  /* bpf_sk_storage_get */ 107, /* bpf_sk_storage_delete */ 108, /* bpf_d_path */ 147,
-];
+const NOT_IN_SYSCALL: readonly number[] = [/* bpf_sk_storage_get */ 107, /* bpf_sk_storage_delete */ 108, /* bpf_d_path */ 147];
 
 export const syscallOps: VerifierOps = {
   name: 'syscall',
@@ -74,8 +97,16 @@ const tcpCongestion: StructOpsRules = {
   everyMember: [{ offset: 0, reg: 'PTR_TO_BTF_ID', flags: ['PTR_TRUSTED'], btfStruct: 'tcp_sock' }],
   writable: {
     tcp_sock: [
-      'inet_conn.icsk_ca_priv', 'inet_conn.icsk_ack.pending', 'snd_cwnd', 'snd_cwnd_cnt', 'snd_cwnd_stamp', 'snd_ssthresh',
-      'ecn_flags', 'app_limited', 'inet_conn.icsk_inet.sk.sk_pacing_rate', 'inet_conn.icsk_inet.sk.sk_pacing_status',
+      'inet_conn.icsk_ca_priv',
+      'inet_conn.icsk_ack.pending',
+      'snd_cwnd',
+      'snd_cwnd_cnt',
+      'snd_cwnd_stamp',
+      'snd_ssthresh',
+      'ecn_flags',
+      'app_limited',
+      'inet_conn.icsk_inet.sk.sk_pacing_rate',
+      'inet_conn.icsk_inet.sk.sk_pacing_status',
     ],
   },
 };
@@ -127,7 +158,10 @@ function structAccess(struct: string, off: number, size: number, prog: ProgFacts
   if (!fields) return 'only read is supported';
   const place = fields.map((name) => placeOf(prog, struct, name)).find((found) => found && off >= found.off && off < found.end);
   if (!place) return `no write support to ${struct} at off ${off}`;
-  return off + size <= place.end || `write access at off ${off} with size ${size} beyond the member of ${struct} ended at ${place.end}`;
+  return (
+    off + size <= place.end ||
+    `write access at off ${off} with size ${size} beyond the member of ${struct} ended at ${place.end}`
+  );
 }
 
 function placeOf({ kernelBtf }: ProgFacts, struct: string, dotted: string): { off: number; end: number } | undefined {
@@ -146,7 +180,7 @@ function sizeOf(btf: ProgFacts['kernelBtf'], id: number): number {
   const type = btf?.type(id);
   if (type?.kind === 'ARRAY') return type.nelems * sizeOf(btf, type.type);
   if (type?.kind === 'PTR') return 8;
-  return type && type.size === 0 && type.type ? sizeOf(btf, type.type) : type?.size ?? 0;
+  return type && type.size === 0 && type.type ? sizeOf(btf, type.type) : (type?.size ?? 0);
 }
 
 /** struct_ops programs; a struct of the user's own has the base set. */
@@ -166,10 +200,17 @@ const MAX_ERRNO = 4095;
 /** Security modules. No oracle on kernels that refuse them; hooks that return nothing or a truth value narrow the range. */
 export const lsmOps: VerifierOps = {
   name: 'lsm',
-  funcProto: withHelpers([
-    bpf_inode_storage_get_proto, bpf_inode_storage_delete_proto, bpf_sk_storage_get_proto, bpf_sk_storage_delete_proto,
-    bpf_bprm_opts_set_proto, bpf_get_attach_cookie_proto,
-  ], withHelpersIf((prog) => prog.sleepable, [bpf_ima_inode_hash_proto, bpf_ima_file_hash_proto], tracing_prog_func_proto)),
+  funcProto: withHelpers(
+    [
+      bpf_inode_storage_get_proto,
+      bpf_inode_storage_delete_proto,
+      bpf_sk_storage_get_proto,
+      bpf_sk_storage_delete_proto,
+      bpf_bprm_opts_set_proto,
+      bpf_get_attach_cookie_proto,
+    ],
+    withHelpersIf((prog) => prog.sleepable, [bpf_ima_inode_hash_proto, bpf_ima_file_hash_proto], tracing_prog_func_proto),
+  ),
   isValidAccess: btfArguments,
   returnRange: (): ReturnRange => ({ min: -MAX_ERRNO, max: 0, return32: true }),
   kfuncs: kfuncs(COMMON_KFUNCS, GENERIC_KFUNCS, CPUMASK_KFUNCS, SKB_KFUNCS, TEST_KFUNCS, TRACING_KFUNCS),

@@ -3,8 +3,13 @@
 import type { ProgTypeOps, Subsystem } from '@libbpf-ts/kernel';
 import { ensureNet, skbHelpers, skbPacketLoad, testRunNetworkSkb } from '@libbpf-ts/net';
 import {
-  BPF_PROG_TYPE_CGROUP_SKB, BPF_PROG_TYPE_LWT_IN, BPF_PROG_TYPE_LWT_OUT, BPF_PROG_TYPE_LWT_XMIT, BPF_PROG_TYPE_RAW_TRACEPOINT,
-  BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_CGROUP_SKB,
+  BPF_PROG_TYPE_LWT_IN,
+  BPF_PROG_TYPE_LWT_OUT,
+  BPF_PROG_TYPE_LWT_XMIT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_SOCKET_FILTER,
+  BPF_PROG_TYPE_SYSCALL,
 } from '@libbpf-ts/uapi';
 import { PROG_TYPE_OPS } from './table.ts';
 import { testRunRawTracepoint, testRunSyscall } from './test-run.ts';
@@ -32,6 +37,7 @@ const RUNNING: ReadonlyMap<number, Running> = new Map<number, Running>([
 export const progTypes: Subsystem = (kernel) => {
   ensureNet(kernel);
   for (const [type, verifier] of PROG_TYPE_OPS) {
-    if (!kernel.progTypes.has(type)) kernel.progTypes.register(type, { type, name: verifier.name, verifier, ...RUNNING.get(type) });
+    if (!kernel.progTypes.has(type))
+      kernel.progTypes.register(type, { type, name: verifier.name, verifier, ...RUNNING.get(type) });
   }
 };

@@ -1,24 +1,47 @@
 /** The program types of this package by number. */
 
 import {
-  BPF_PROG_TYPE_CGROUP_DEVICE, BPF_PROG_TYPE_CGROUP_SKB, BPF_PROG_TYPE_CGROUP_SOCK, BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-  BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_PROG_TYPE_CGROUP_SYSCTL, BPF_PROG_TYPE_FLOW_DISSECTOR, BPF_PROG_TYPE_KPROBE,
-  BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_LWT_IN, BPF_PROG_TYPE_LWT_OUT, BPF_PROG_TYPE_LWT_SEG6LOCAL, BPF_PROG_TYPE_LWT_XMIT,
-  BPF_PROG_TYPE_NETFILTER, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
-  BPF_PROG_TYPE_SK_LOOKUP, BPF_PROG_TYPE_SK_MSG, BPF_PROG_TYPE_SK_REUSEPORT, BPF_PROG_TYPE_SK_SKB, BPF_PROG_TYPE_SOCK_OPS,
-  BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL, BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_CGROUP_DEVICE,
+  BPF_PROG_TYPE_CGROUP_SKB,
+  BPF_PROG_TYPE_CGROUP_SOCK,
+  BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+  BPF_PROG_TYPE_CGROUP_SOCKOPT,
+  BPF_PROG_TYPE_CGROUP_SYSCTL,
+  BPF_PROG_TYPE_FLOW_DISSECTOR,
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_LSM,
+  BPF_PROG_TYPE_LWT_IN,
+  BPF_PROG_TYPE_LWT_OUT,
+  BPF_PROG_TYPE_LWT_SEG6LOCAL,
+  BPF_PROG_TYPE_LWT_XMIT,
+  BPF_PROG_TYPE_NETFILTER,
+  BPF_PROG_TYPE_PERF_EVENT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_SK_LOOKUP,
+  BPF_PROG_TYPE_SK_MSG,
+  BPF_PROG_TYPE_SK_REUSEPORT,
+  BPF_PROG_TYPE_SK_SKB,
+  BPF_PROG_TYPE_SOCK_OPS,
+  BPF_PROG_TYPE_SOCKET_FILTER,
+  BPF_PROG_TYPE_STRUCT_OPS,
+  BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACEPOINT,
   BPF_PROG_TYPE_TRACING,
 } from '@libbpf-ts/uapi';
 import type { VerifierOps } from '@libbpf-ts/verifier';
 import {
-  cgroupDeviceOps, cgroupSkbOps, cgroupSockAddrOps, cgroupSockoptOps, cgroupSockOps, cgroupSysctlOps,
+  cgroupDeviceOps,
+  cgroupSkbOps,
+  cgroupSockAddrOps,
+  cgroupSockoptOps,
+  cgroupSockOps,
+  cgroupSysctlOps,
 } from './cgroup.ts';
 import { lsmOps, netfilterOps, structOpsOps, syscallOps } from './kernel-side.ts';
 import { lwtInOps, lwtOutOps, lwtSeg6localOps, lwtXmitOps } from './lwt.ts';
 import { flowDissectorOps, skLookupOps, skMsgOps, skReuseportOps, skSkbOps, socketFilterOps, sockOpsOps } from './socket.ts';
-import {
-  kprobeOps, perfEventOps, rawTracepointOps, rawTracepointWritableOps, tracepointOps, tracingOps,
-} from './tracing.ts';
+import { kprobeOps, perfEventOps, rawTracepointOps, rawTracepointWritableOps, tracepointOps, tracingOps } from './tracing.ts';
 
 /** Rules of every program type that no subsystem runs, by BPF_PROG_TYPE_* number. */
 export const PROG_TYPE_OPS: ReadonlyMap<number, VerifierOps> = new Map([

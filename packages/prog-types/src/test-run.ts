@@ -53,7 +53,11 @@ export function testRunSyscall(call: BpfCall<10>, prog: BpfProg): void {
   refuseAny(attr, ['data_in', 'data_out', 'ctx_out', 'duration', 'repeat', 'flags', 'batch_size'], 'syscall');
   const least = prog.attributes.verified.maxCtxOffset;
   if (attr.ctx_size_in < least || attr.ctx_size_in > U16_MAX) {
-    throw new KernelError('EINVAL', `the context has ${attr.ctx_size_in} bytes, the program reaches to ${least}`, 'ctx_size_in');
+    throw new KernelError(
+      'EINVAL',
+      `the context has ${attr.ctx_size_in} bytes, the program reaches to ${least}`,
+      'ctx_size_in',
+    );
   }
   const context = attr.ctx_size_in === 0 ? new Uint8Array(0) : call.read(attr.ctx_in, attr.ctx_size_in, 'ctx_in');
   const after = withContext(call, context, (address) => call.put('retval', prog.run(address) >>> 0));

@@ -1,16 +1,59 @@
 /** Programs that trace: kprobe, tracepoint, perf_event, raw_tracepoint, tracing (tp_btf, iter, fentry…), and their helpers. */
 
-import { BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_ITER, BPF_TRACE_RAW_TP, BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION, BPF_TRACE_UPROBE_MULTI, BPF_TRACE_UPROBE_SESSION } from '@libbpf-ts/uapi';
+import {
+  BPF_TRACE_FENTRY,
+  BPF_TRACE_FEXIT,
+  BPF_MODIFY_RETURN,
+  BPF_TRACE_ITER,
+  BPF_TRACE_RAW_TP,
+  BPF_TRACE_KPROBE_MULTI,
+  BPF_TRACE_KPROBE_SESSION,
+  BPF_TRACE_UPROBE_MULTI,
+  BPF_TRACE_UPROBE_SESSION,
+} from '@libbpf-ts/uapi';
 import type { ProgFacts, VerifierOps } from '@libbpf-ts/verifier';
 import {
-  bpf_base_func_proto, bpf_d_path_proto, bpf_get_attach_cookie_proto, bpf_get_func_arg_cnt_proto, bpf_get_func_arg_proto,
-  bpf_get_func_ip_kprobe_multi_proto, bpf_get_func_ip_proto, bpf_get_func_ret_proto, bpf_get_socket_ptr_cookie_proto,
-  bpf_get_stack_proto, bpf_get_stackid_pe_proto, bpf_get_stackid_proto, bpf_perf_event_output_proto,
-  bpf_perf_prog_read_value_proto, bpf_probe_read_proto, bpf_probe_read_str_proto, bpf_read_branch_records_proto,
-  bpf_seq_printf_btf_proto, bpf_seq_printf_proto, bpf_seq_write_proto, bpf_sk_getsockopt_proto, bpf_sk_setsockopt_proto,
-  bpf_sk_storage_delete_tracing_proto, bpf_sk_storage_get_tracing_proto, bpf_skb_output_proto, bpf_sock_from_file_proto,
-  bpf_xdp_get_buff_len_trace_proto, bpf_xdp_output_proto, COMMON_KFUNCS, contextRule, CPUMASK_KFUNCS, field, flatRule,
-  GENERIC_KFUNCS, kfuncs, KPROBE_KFUNCS, SKB_KFUNCS, SKC_TO_PROTOS, TEST_KFUNCS, TRACING_KFUNCS, withHelpers,
+  bpf_base_func_proto,
+  bpf_d_path_proto,
+  bpf_get_attach_cookie_proto,
+  bpf_get_func_arg_cnt_proto,
+  bpf_get_func_arg_proto,
+  bpf_get_func_ip_kprobe_multi_proto,
+  bpf_get_func_ip_proto,
+  bpf_get_func_ret_proto,
+  bpf_get_socket_ptr_cookie_proto,
+  bpf_get_stack_proto,
+  bpf_get_stackid_pe_proto,
+  bpf_get_stackid_proto,
+  bpf_perf_event_output_proto,
+  bpf_perf_prog_read_value_proto,
+  bpf_probe_read_proto,
+  bpf_probe_read_str_proto,
+  bpf_read_branch_records_proto,
+  bpf_seq_printf_btf_proto,
+  bpf_seq_printf_proto,
+  bpf_seq_write_proto,
+  bpf_sk_getsockopt_proto,
+  bpf_sk_setsockopt_proto,
+  bpf_sk_storage_delete_tracing_proto,
+  bpf_sk_storage_get_tracing_proto,
+  bpf_skb_output_proto,
+  bpf_sock_from_file_proto,
+  bpf_xdp_get_buff_len_trace_proto,
+  bpf_xdp_output_proto,
+  COMMON_KFUNCS,
+  contextRule,
+  CPUMASK_KFUNCS,
+  field,
+  flatRule,
+  GENERIC_KFUNCS,
+  kfuncs,
+  KPROBE_KFUNCS,
+  SKB_KFUNCS,
+  SKC_TO_PROTOS,
+  TEST_KFUNCS,
+  TRACING_KFUNCS,
+  withHelpers,
   withHelpersIf,
 } from '@libbpf-ts/verifier/protos';
 import type { CtxAccessRule, FuncProtoRule } from '@libbpf-ts/verifier/protos';
@@ -22,17 +65,23 @@ const PERF_MAX_TRACE_SIZE = 8192;
 const RAW_TP_CTX_SIZE = 96;
 
 /** Helpers of every program that traces; `bpf_probe_read` because the architecture's user and kernel addresses do not overlap. */
-export const bpf_tracing_func_proto: FuncProtoRule = withHelpers([
-  bpf_probe_read_proto, bpf_probe_read_str_proto, bpf_get_func_ip_proto,
-], bpf_base_func_proto);
+export const bpf_tracing_func_proto: FuncProtoRule = withHelpers(
+  [bpf_probe_read_proto, bpf_probe_read_str_proto, bpf_get_func_ip_proto],
+  bpf_base_func_proto,
+);
 
-const traced = withHelpers([
-  bpf_perf_event_output_proto, bpf_get_stackid_proto, bpf_get_stack_proto, bpf_get_attach_cookie_proto,
-], bpf_tracing_func_proto);
+const traced = withHelpers(
+  [bpf_perf_event_output_proto, bpf_get_stackid_proto, bpf_get_stack_proto, bpf_get_attach_cookie_proto],
+  bpf_tracing_func_proto,
+);
 
 function attachesToMany({ expected_attach_type }: ProgFacts): boolean {
-  return expected_attach_type === BPF_TRACE_KPROBE_MULTI || expected_attach_type === BPF_TRACE_KPROBE_SESSION
-    || expected_attach_type === BPF_TRACE_UPROBE_MULTI || expected_attach_type === BPF_TRACE_UPROBE_SESSION;
+  return (
+    expected_attach_type === BPF_TRACE_KPROBE_MULTI ||
+    expected_attach_type === BPF_TRACE_KPROBE_SESSION ||
+    expected_attach_type === BPF_TRACE_UPROBE_MULTI ||
+    expected_attach_type === BPF_TRACE_UPROBE_SESSION
+  );
 }
 
 function isSession({ expected_attach_type }: ProgFacts): boolean {
@@ -43,8 +92,11 @@ const isIter = ({ expected_attach_type }: ProgFacts): boolean => expected_attach
 const isRawTp = ({ expected_attach_type }: ProgFacts): boolean => expected_attach_type === BPF_TRACE_RAW_TP;
 
 function onTrampoline({ expected_attach_type }: ProgFacts): boolean {
-  return expected_attach_type === BPF_TRACE_FENTRY || expected_attach_type === BPF_TRACE_FEXIT
-    || expected_attach_type === BPF_MODIFY_RETURN;
+  return (
+    expected_attach_type === BPF_TRACE_FENTRY ||
+    expected_attach_type === BPF_TRACE_FEXIT ||
+    expected_attach_type === BPF_MODIFY_RETURN
+  );
 }
 
 /** `tracing_prog_func_proto`: the tracing set, what BTF-typed arguments allow, and what iterators or trampolines add. */
@@ -58,11 +110,22 @@ export const tracing_prog_func_proto: FuncProtoRule = withHelpersIf(
       (prog) => isRawTp(prog) || onTrampoline(prog),
       [bpf_get_attach_cookie_proto],
       dPathIfAllowed(
-        withHelpers([
-          bpf_skb_output_proto, bpf_xdp_output_proto, ...SKC_TO_PROTOS, bpf_sk_storage_get_tracing_proto,
-          bpf_sk_storage_delete_tracing_proto, bpf_sock_from_file_proto, bpf_get_socket_ptr_cookie_proto,
-          bpf_xdp_get_buff_len_trace_proto, bpf_perf_event_output_proto, bpf_get_stackid_proto, bpf_get_stack_proto,
-        ], bpf_tracing_func_proto),
+        withHelpers(
+          [
+            bpf_skb_output_proto,
+            bpf_xdp_output_proto,
+            ...SKC_TO_PROTOS,
+            bpf_sk_storage_get_tracing_proto,
+            bpf_sk_storage_delete_tracing_proto,
+            bpf_sock_from_file_proto,
+            bpf_get_socket_ptr_cookie_proto,
+            bpf_xdp_get_buff_len_trace_proto,
+            bpf_perf_event_output_proto,
+            bpf_get_stackid_proto,
+            bpf_get_stack_proto,
+          ],
+          bpf_tracing_func_proto,
+        ),
       ),
     ),
   ),
@@ -77,8 +140,15 @@ const socketOptions = withHelpersIf(
 
 /** Kernel functions whose path argument bpf_d_path may take apart. */
 const D_PATH_FUNCTIONS: ReadonlySet<string> = new Set([
-  'security_file_permission', 'security_inode_getattr', 'security_file_open', 'security_path_truncate', 'vfs_truncate',
-  'vfs_fallocate', 'dentry_open', 'vfs_getattr', 'filp_close',
+  'security_file_permission',
+  'security_inode_getattr',
+  'security_file_open',
+  'security_path_truncate',
+  'vfs_truncate',
+  'vfs_fallocate',
+  'dentry_open',
+  'vfs_getattr',
+  'filp_close',
 ]);
 
 function dPathIfAllowed(rest: FuncProtoRule): FuncProtoRule {
@@ -90,8 +160,13 @@ const tracingKfuncs = kfuncs(COMMON_KFUNCS, GENERIC_KFUNCS, CPUMASK_KFUNCS, SKB_
 
 /** Files and paths are for security modules; closing a socket is for iterators. */
 const FS_KFUNCS: ReadonlySet<string> = new Set([
-  'bpf_get_dentry_xattr', 'bpf_get_file_xattr', 'bpf_get_task_exe_file', 'bpf_path_d_path', 'bpf_put_file',
-  'bpf_remove_dentry_xattr', 'bpf_set_dentry_xattr',
+  'bpf_get_dentry_xattr',
+  'bpf_get_file_xattr',
+  'bpf_get_task_exe_file',
+  'bpf_path_d_path',
+  'bpf_put_file',
+  'bpf_remove_dentry_xattr',
+  'bpf_set_dentry_xattr',
 ]);
 
 function notForTracing(name: string, prog: ProgFacts): boolean {
@@ -182,4 +257,3 @@ export const tracingOps: VerifierOps = {
   btfContext: true,
   ctxArgInfo: iterContext,
 };
-

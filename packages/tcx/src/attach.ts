@@ -28,8 +28,11 @@ export function tcxAttachOps(type: TcxAttachType): AttachTypeOps {
     attach(call, prog) {
       const { task, attr } = call;
       const device = deviceOf(call, attr.target_ifindex);
-      const replaces = attr.attach_flags & BPF_F_REPLACE ? task.prog(attr.replace_bpf_fd, 'replace_bpf_fd', prog.type) : undefined;
-      tcxEntries(call.kernel).change(device, type, (hook) => hook.attachProg(prog, { ...requestOf(call, prog.type), replaces }));
+      const replaces =
+        attr.attach_flags & BPF_F_REPLACE ? task.prog(attr.replace_bpf_fd, 'replace_bpf_fd', prog.type) : undefined;
+      tcxEntries(call.kernel).change(device, type, (hook) =>
+        hook.attachProg(prog, { ...requestOf(call, prog.type), replaces }),
+      );
     },
     detach(call, prog) {
       const device = deviceOf(call, call.attr.target_ifindex);
@@ -49,7 +52,9 @@ export function tcxAttachOps(type: TcxAttachType): AttachTypeOps {
       const relative = attr.tcx.relative_fd ?? 0;
       const anchor = (): ReturnType<typeof resolveRelative> => resolveRelative(task, flags, relative, prog.type);
       try {
-        tcxEntries(kernel).change(device, type, (hook) => hook.attachLink(link, { flags, anchor, expectedRevision: attr.tcx.expected_revision }));
+        tcxEntries(kernel).change(device, type, (hook) =>
+          hook.attachLink(link, { flags, anchor, expectedRevision: attr.tcx.expected_revision }),
+        );
       } catch (error) {
         link.cancel();
         throw error;

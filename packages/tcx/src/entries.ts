@@ -97,9 +97,11 @@ export class TcxEntries {
   }
 }
 
-const numberOf = (device: NetDevice, type: TcxAttachType): number => hookNumber(device, type === BPF_TCX_INGRESS ? INGRESS : EGRESS);
+const numberOf = (device: NetDevice, type: TcxAttachType): number =>
+  hookNumber(device, type === BPF_TCX_INGRESS ? INGRESS : EGRESS);
 
-export const sideOf = (device: NetDevice, type: TcxAttachType): TcSide => (type === BPF_TCX_INGRESS ? device.ingress : device.egress);
+export const sideOf = (device: NetDevice, type: TcxAttachType): TcSide =>
+  type === BPF_TCX_INGRESS ? device.ingress : device.egress;
 
 const key: StateKey<TcxEntries> = stateKey<TcxEntries>('tcx.entries');
 
@@ -107,7 +109,11 @@ const key: StateKey<TcxEntries> = stateKey<TcxEntries>('tcx.entries');
 export function tcxEntries(kernel: Kernel): TcxEntries {
   return kernel.state(key, {
     create: () => {
-      const entries = new TcxEntries(kernel, installWalk(kernel.runtime, { continueOn: [TCX_NEXT] }), new TraceRing(kernel.arena, TRACE_STEPS));
+      const entries = new TcxEntries(
+        kernel,
+        installWalk(kernel.runtime, { continueOn: [TCX_NEXT] }),
+        new TraceRing(kernel.arena, TRACE_STEPS),
+      );
       netOf(kernel).ring = entries.ring;
       return entries;
     },

@@ -22,7 +22,8 @@ export const tcxLinkOps: LinkOps<TcxLinkData> = {
     const { device } = link.data;
     if (!device) throw new KernelError('ENOLINK', `link ${link.id} is not attached any more`, 'link_fd');
     const current = link.prog!;
-    if (oldProg && oldProg !== current) throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
+    if (oldProg && oldProg !== current)
+      throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
     if (prog === current) return;
     // The kernel replaces relative to the link's own program, by its id: that is where a program of another type is refused.
     const anchor = (): { prog: typeof current; link: null } => {
@@ -38,4 +39,3 @@ export const tcxLinkOps: LinkOps<TcxLinkData> = {
   },
   clone: ({ device }, fork) => ({ device: device && fork.twin(device) }),
 };
-

@@ -23,7 +23,10 @@ export class TcxRunner implements TcRunner {
     const { tracing, ring } = this.#net;
     kernel.enterRun();
     try {
-      const ret = tracing && ring ? this.#walker.trace(this.#arrays, skb.address, ring.address) : this.#walker.run(this.#arrays, skb.address);
+      const ret =
+        tracing && ring
+          ? this.#walker.trace(this.#arrays, skb.address, ring.address)
+          : this.#walker.run(this.#arrays, skb.address);
       return actionCode(ret, skb);
     } finally {
       kernel.leaveRun();

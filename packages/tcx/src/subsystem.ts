@@ -20,5 +20,7 @@ export const tcx: Subsystem = (kernel) => {
       for (const type of [BPF_TCX_INGRESS, BPF_TCX_EGRESS]) entries.remove(device, type);
     });
   });
-  net.qdiscListeners.push((device, side) => entries.tidy(device, side, side === device.ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS));
+  net.qdiscListeners.push((device, side) =>
+    entries.tidy(device, side, side === device.ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS),
+  );
 };

@@ -8,9 +8,20 @@ const frame = udp({ payload: 'hello' });
 
 /** What a live kernel does with each return code: whether the packet arrives, and whether what comes after tcx runs. */
 const CODES: [code: number, arrives: boolean, clsRuns: boolean, verdict: string][] = [
-  [-1, true, true, 'TCX_NEXT'], [0, true, false, 'TCX_PASS'], [1, true, true, 'TCX_NEXT'], [2, false, false, 'TCX_DROP'], [3, true, true, 'TCX_NEXT'],
-  [4, true, true, 'TCX_NEXT'], [5, true, true, 'TCX_NEXT'], [6, true, true, 'TCX_NEXT'], [7, false, false, 'TCX_REDIRECT'], [8, true, true, 'TCX_NEXT'],
-  [9, true, true, 'TCX_NEXT'], [100, true, true, 'TCX_NEXT'], [-2, true, true, 'TCX_NEXT'], [0x10000000, true, true, 'TCX_NEXT'],
+  [-1, true, true, 'TCX_NEXT'],
+  [0, true, false, 'TCX_PASS'],
+  [1, true, true, 'TCX_NEXT'],
+  [2, false, false, 'TCX_DROP'],
+  [3, true, true, 'TCX_NEXT'],
+  [4, true, true, 'TCX_NEXT'],
+  [5, true, true, 'TCX_NEXT'],
+  [6, true, true, 'TCX_NEXT'],
+  [7, false, false, 'TCX_REDIRECT'],
+  [8, true, true, 'TCX_NEXT'],
+  [9, true, true, 'TCX_NEXT'],
+  [100, true, true, 'TCX_NEXT'],
+  [-2, true, true, 'TCX_NEXT'],
+  [0x10000000, true, true, 'TCX_NEXT'],
   [0x20000000, true, true, 'TCX_NEXT'],
 ];
 
@@ -26,7 +37,9 @@ describe.each(['ingress', 'egress'] as const)('%s', (direction) => {
     clsact(world, dev);
     const parent = direction === 'ingress' ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS;
     const fd = load(task, returns(-1), undefined, 'classic');
-    expect(addFilter(task, { ifindex: dev.ifindex, parent, protocol: ETH_P_ALL, prio: 1, create: true, fd, flags: 1 }).result).toBe(0);
+    expect(
+      addFilter(task, { ifindex: dev.ifindex, parent, protocol: ETH_P_ALL, prio: 1, create: true, fd, flags: 1 }).result,
+    ).toBe(0);
     const result = send(dev, direction);
     expect(result.verdict).toBe(verdict);
     expect(result.outcome !== 'dropped').toBe(arrives);
@@ -42,9 +55,18 @@ describe.each(['ingress', 'egress'] as const)('%s', (direction) => {
     const writes = '*(u32 *)(r1 + 8) = 7; *(u32 *)(r1 + 48) = 11; *(u32 *)(r1 + 44) = 5; *(u32 *)(r1 + 72) = 3; r0 = -1; exit';
     attach(world, dev, load(task, writes), direction);
     clsact(world, dev);
-    const reads = 'r0 = *(u32 *)(r1 + 8); r2 = *(u32 *)(r1 + 48); r0 += r2; r2 = *(u32 *)(r1 + 44); r0 += r2; r2 = *(u32 *)(r1 + 72); r0 += r2; exit';
+    const reads =
+      'r0 = *(u32 *)(r1 + 8); r2 = *(u32 *)(r1 + 48); r0 += r2; r2 = *(u32 *)(r1 + 44); r0 += r2; r2 = *(u32 *)(r1 + 72); r0 += r2; exit';
     const parent = direction === 'ingress' ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS;
-    addFilter(task, { ifindex: dev.ifindex, parent, protocol: ETH_P_ALL, prio: 1, create: true, fd: load(task, reads), flags: 1 });
+    addFilter(task, {
+      ifindex: dev.ifindex,
+      parent,
+      protocol: ETH_P_ALL,
+      prio: 1,
+      create: true,
+      fd: load(task, reads),
+      flags: 1,
+    });
     expect(send(dev, direction).path.at(-1)!.ret).toBe(7 + 11 + 5);
     expect(leaksAfter(world)).toEqual([]);
   });
@@ -68,7 +90,8 @@ test('the outer VLAN tag is in the context, and inline again in what leaves', ()
 test('direct packet access reads the frame', () => {
   const world = boot();
   const { task, dev } = world;
-  const text = 'r2 = *(u32 *)(r1 + 76); r3 = *(u32 *)(r1 + 80); r4 = r2; r4 += 14; if r4 > r3 goto pc+2; r0 = *(u8 *)(r2 + 12); exit; r0 = -1; exit';
+  const text =
+    'r2 = *(u32 *)(r1 + 76); r3 = *(u32 *)(r1 + 80); r4 = r2; r4 += 14; if r4 > r3 goto pc+2; r0 = *(u8 *)(r2 + 12); exit; r0 = -1; exit';
   attach(world, dev, load(task, text));
   expect(dev.receive(frame).path[0]!.ret).toBe(8);
   expect(dev.receive(ethernet(0x86dd, new Uint8Array(46))).path[0]!.ret).toBe(0x86);
@@ -81,7 +104,8 @@ test('bpf_redirect sends a packet out of another device, or into it', () => {
   const out = net.init.addDevice({ name: 'out' });
   const other = net.addNamespace('other');
   const [a, b] = net.init.addVeth({ name: 'va' }, { name: 'vb', addresses: ['10.0.0.2/24'] }, other);
-  const redirect = (ifindex: number, flags = 0): number => load(task, `r1 = ${ifindex}; r2 = ${flags}; call bpf_redirect#23; exit`);
+  const redirect = (ifindex: number, flags = 0): number =>
+    load(task, `r1 = ${ifindex}; r2 = ${flags}; call bpf_redirect#23; exit`);
   attach(world, dev, redirect(out.ifindex));
   expect(dev.receive(frame).outcome).toBe('redirected');
   expect(out.sent).toEqual([frame]);

@@ -19,8 +19,16 @@ interface Row {
 }
 
 const [header, ...rows] = readFileSync(new URL('../../net/test/oracle/skb-helpers.jsonl', import.meta.url), 'utf8')
-  .trim().split('\n').map((line) => JSON.parse(line) as never) as unknown as [
-  { readonly kernel: string; readonly packets: Readonly<Record<string, string>>; readonly before: string; readonly after: string }, ...Row[],
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line) as never) as unknown as [
+  {
+    readonly kernel: string;
+    readonly packets: Readonly<Record<string, string>>;
+    readonly before: string;
+    readonly after: string;
+  },
+  ...Row[],
 ];
 
 const fromHex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
@@ -35,23 +43,40 @@ function squeeze(bytes: Uint8Array): string {
 
 function run({ task }: World, row: Row): Record<string, unknown> {
   const insns = fromHex(header.before + row.code + header.after);
-  const fd = task.bpf(BPF_PROG_LOAD, { prog_type: BPF_PROG_TYPE_SCHED_CLS, insns, insn_cnt: insns.length / 8, license: cString('GPL') });
+  const fd = task.bpf(BPF_PROG_LOAD, {
+    prog_type: BPF_PROG_TYPE_SCHED_CLS,
+    insns,
+    insn_cnt: insns.length / 8,
+    license: cString('GPL'),
+  });
   if (fd < 0) return { refused: `${errnoName(fd)}: ${task.lastError?.detail}` };
   const results: Record<string, unknown> = {};
   for (const packet of Object.keys(row.runs)) {
     const data_in = fromHex(header.packets[packet]!);
     const [data_out, ctx_in, ctx_out] = [new Uint8Array(70_000), new Uint8Array(192), new Uint8Array(192)];
     const attr = {
-      prog_fd: fd, data_in, data_size_in: data_in.length, data_out, data_size_out: data_out.length, repeat: 1, ctx_in, ctx_size_in: 192, ctx_out,
+      prog_fd: fd,
+      data_in,
+      data_size_in: data_in.length,
+      data_out,
+      data_size_out: data_out.length,
+      repeat: 1,
+      ctx_in,
+      ctx_size_in: 192,
+      ctx_out,
       ctx_size_out: 192,
     };
     const result = task.bpf(BPF_PROG_TEST_RUN, attr);
     const view = new DataView(ctx_out.buffer);
     const out = data_out.subarray(0, attr.data_size_out);
-    results[packet] = result < 0 ? { errno: errnoName(result) } : {
-      result: view.getInt32(48, true), seen: [52, 56, 60, 64].map((at) => view.getUint32(at, true)),
-      out: toHex(out) === header.packets[packet] ? 'same' : squeeze(out),
-    };
+    results[packet] =
+      result < 0
+        ? { errno: errnoName(result) }
+        : {
+            result: view.getInt32(48, true),
+            seen: [52, 56, 60, 64].map((at) => view.getUint32(at, true)),
+            out: toHex(out) === header.packets[packet] ? 'same' : squeeze(out),
+          };
   }
   task.close(fd);
   return results;

@@ -4,8 +4,18 @@ import { addFilter, addQdisc, createFilterLink, deleteFilter, removeQdisc, TC_H_
 import type { Task } from '@libbpf-ts/kernel';
 import { ETH_P_ALL, udp } from '@libbpf-ts/net';
 import {
-  BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_OBJ_PIN, BPF_PROG_ATTACH, BPF_PROG_DETACH, BPF_PROG_GET_FD_BY_ID, BPF_PROG_TYPE_XDP, BPF_TCX_EGRESS, BPF_TCX_INGRESS,
-  BPF_XDP, cString,
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
+  BPF_OBJ_PIN,
+  BPF_PROG_ATTACH,
+  BPF_PROG_DETACH,
+  BPF_PROG_GET_FD_BY_ID,
+  BPF_PROG_TYPE_XDP,
+  BPF_TCX_EGRESS,
+  BPF_TCX_INGRESS,
+  BPF_XDP,
+  cString,
 } from '@libbpf-ts/uapi';
 import { expect, test } from 'vitest';
 
@@ -38,19 +48,46 @@ function act(world: World, { task, progs, links }: Actor, pick: (below: number) 
   const link = links[pick(Math.max(1, links.length))] ?? 999;
   const made = (fd: number): void => void (fd >= 0 && links.push(fd));
   switch (pick(14)) {
-    case 0: task.bpf(BPF_PROG_ATTACH, { target_ifindex, attach_bpf_fd: prog, attach_type }); break;
-    case 1: task.bpf(BPF_PROG_DETACH, { target_ifindex, attach_bpf_fd: pick(2) ? prog : 0, attach_type }); break;
-    case 2: case 3: made(task.bpf(BPF_LINK_CREATE, { target_ifindex, prog_fd: prog, attach_type })); break;
-    case 4: task.bpf(BPF_LINK_UPDATE, { link_fd: link, new_prog_fd: prog }); break;
-    case 5: task.bpf(BPF_LINK_DETACH, { link_fd: link }); break;
-    case 6: task.close(link); break;
-    case 7: task.bpf(BPF_OBJ_PIN, { pathname: cString(`/sys/fs/bpf/p${pick(8)}`), bpf_fd: pick(2) ? link : prog }); break;
-    case 8: task.unlink(`/sys/fs/bpf/p${pick(8)}`); break;
-    case 9: if (pick(2)) addQdisc(task, { ifindex: target_ifindex, kind: 'clsact' }); else removeQdisc(task, { ifindex: target_ifindex }); break;
-    case 10: addFilter(task, { ...place, protocol: ETH_P_ALL, prio: 1 + pick(3), handle: pick(4), create: true, flags: 1, fd: prog }); break;
-    case 11: made(createFilterLink(task, { ...place, progFd: prog, priority: 1 + pick(3), handle: pick(4) })); break;
-    case 12: deleteFilter(task, { ...place, prio: pick(4) }); break;
-    default: made(task.bpf(BPF_LINK_CREATE, { target_ifindex, prog_fd: progs[0]!, attach_type: BPF_XDP }));
+    case 0:
+      task.bpf(BPF_PROG_ATTACH, { target_ifindex, attach_bpf_fd: prog, attach_type });
+      break;
+    case 1:
+      task.bpf(BPF_PROG_DETACH, { target_ifindex, attach_bpf_fd: pick(2) ? prog : 0, attach_type });
+      break;
+    case 2:
+    case 3:
+      made(task.bpf(BPF_LINK_CREATE, { target_ifindex, prog_fd: prog, attach_type }));
+      break;
+    case 4:
+      task.bpf(BPF_LINK_UPDATE, { link_fd: link, new_prog_fd: prog });
+      break;
+    case 5:
+      task.bpf(BPF_LINK_DETACH, { link_fd: link });
+      break;
+    case 6:
+      task.close(link);
+      break;
+    case 7:
+      task.bpf(BPF_OBJ_PIN, { pathname: cString(`/sys/fs/bpf/p${pick(8)}`), bpf_fd: pick(2) ? link : prog });
+      break;
+    case 8:
+      task.unlink(`/sys/fs/bpf/p${pick(8)}`);
+      break;
+    case 9:
+      if (pick(2)) addQdisc(task, { ifindex: target_ifindex, kind: 'clsact' });
+      else removeQdisc(task, { ifindex: target_ifindex });
+      break;
+    case 10:
+      addFilter(task, { ...place, protocol: ETH_P_ALL, prio: 1 + pick(3), handle: pick(4), create: true, flags: 1, fd: prog });
+      break;
+    case 11:
+      made(createFilterLink(task, { ...place, progFd: prog, priority: 1 + pick(3), handle: pick(4) }));
+      break;
+    case 12:
+      deleteFilter(task, { ...place, prio: pick(4) });
+      break;
+    default:
+      made(task.bpf(BPF_LINK_CREATE, { target_ifindex, prog_fd: progs[0]!, attach_type: BPF_XDP }));
   }
 }
 
@@ -94,7 +131,11 @@ test(`${STORMS} storms leave nothing`, () => {
   let used = 0;
   for (let seed = 1; seed <= STORMS; seed++) {
     storm(world, ids, seed);
-    const left = kernel.leaks().filter(({ holders }) => holders.some(({ kind, ...holder }) => kind !== 'fd' || !('task' in holder) || holder.task !== task.id));
+    const left = kernel
+      .leaks()
+      .filter(({ holders }) =>
+        holders.some(({ kind, ...holder }) => kind !== 'fd' || !('task' in holder) || holder.task !== task.id),
+      );
     if (left.length > 0) expect({ seed, left: left.map(({ text }) => text) }).toEqual({ seed, left: [] });
     if (seed === 20) ({ used } = kernel.arena);
   }

@@ -17,7 +17,11 @@ interface Case {
 }
 
 /** `errno`, or `retval data_size_out`. */
-function answer(type: 'sched_cls' | 'xdp', text: string, { size = 64, etherType = 0x0800, out = 70_000, attr: more = {}, ctx, ctxSize }: Case): string {
+function answer(
+  type: 'sched_cls' | 'xdp',
+  text: string,
+  { size = 64, etherType = 0x0800, out = 70_000, attr: more = {}, ctx, ctxSize }: Case,
+): string {
   const world = boot();
   const { task } = world;
   const fd = load(task, text, type === 'xdp' ? BPF_PROG_TYPE_XDP : undefined);
@@ -25,11 +29,20 @@ function answer(type: 'sched_cls' | 'xdp', text: string, { size = 64, etherType 
   const ctx_in = new Uint8Array(ctxSize ?? (type === 'xdp' ? xdp_md.size : __sk_buff.size));
   if (ctx) (type === 'xdp' ? xdp_md : __sk_buff).write(new DataView(ctx_in.buffer), { [ctx[0]]: ctx[1] } as never);
   const attr: Record<string, unknown> = {
-    prog_fd: fd, ...(size > 0 ? { data_in } : {}), data_size_in: size, data_out: new Uint8Array(out), data_size_out: out, repeat: 1,
-    ...(ctx || ctxSize ? { ctx_in, ctx_size_in: ctx_in.length } : {}), ...more,
+    prog_fd: fd,
+    ...(size > 0 ? { data_in } : {}),
+    data_size_in: size,
+    data_out: new Uint8Array(out),
+    data_size_out: out,
+    repeat: 1,
+    ...(ctx || ctxSize ? { ctx_in, ctx_size_in: ctx_in.length } : {}),
+    ...more,
   };
   const result = task.bpf(BPF_PROG_TEST_RUN, attr);
-  const text2 = result < 0 ? `${errnoName(result)}${result === -28 ? ` ${String(attr['data_size_out'])}` : ''}` : `${String(attr['retval'] ?? 0)} ${String(attr['data_size_out'])}`;
+  const text2 =
+    result < 0
+      ? `${errnoName(result)}${result === -28 ? ` ${String(attr['data_size_out'])}` : ''}`
+      : `${String(attr['retval'] ?? 0)} ${String(attr['data_size_out'])}`;
   expect(world.net.skbs.inUse).toBe(0);
   expect(leaksAfter(world)).toEqual([]);
   return text2;
@@ -73,29 +86,61 @@ describe('sched_cls', () => {
   ])('%s', (_, given, result) => expect(answer('sched_cls', SKB_LEN, given)).toBe(result));
 
   test.each([
-    ['ifindex', 40, 1], ['ingress_ifindex', 36, 0], ['protocol', 16, 8], ['pkt_type', 4, 3], ['hash', 68, 0], ['wire_len', 160, 0], ['queue_mapping', 12, 0],
+    ['ifindex', 40, 1],
+    ['ingress_ifindex', 36, 0],
+    ['protocol', 16, 8],
+    ['pkt_type', 4, 3],
+    ['hash', 68, 0],
+    ['wire_len', 160, 0],
+    ['queue_mapping', 12, 0],
   ])('skb->%s without a context', (_, offset, value) => {
     expect(answer('sched_cls', `r0 = *(u32 *)(r1 + ${offset}); exit`, {})).toBe(`${value} 64`);
   });
 
   test('a context comes back with what a program may change', () => {
     const world = boot();
-    const fd = load(world.task, '*(u32 *)(r1 + 8) = 77; *(u32 *)(r1 + 48) = 5; *(u32 *)(r1 + 44) = 9; *(u32 *)(r1 + 72) = 3; r0 = 0; exit');
+    const fd = load(
+      world.task,
+      '*(u32 *)(r1 + 8) = 77; *(u32 *)(r1 + 48) = 5; *(u32 *)(r1 + 44) = 9; *(u32 *)(r1 + 72) = 3; r0 = 0; exit',
+    );
     const [data_in, ctx_out] = [udp(), new Uint8Array(192)];
-    const attr = { prog_fd: fd, data_in, data_size_in: data_in.length, ctx_in: new Uint8Array(192), ctx_size_in: 192, ctx_out, ctx_size_out: 192, repeat: 1 };
+    const attr = {
+      prog_fd: fd,
+      data_in,
+      data_size_in: data_in.length,
+      ctx_in: new Uint8Array(192),
+      ctx_size_in: 192,
+      ctx_out,
+      ctx_size_out: 192,
+      repeat: 1,
+    };
     expect(world.task.bpf(BPF_PROG_TEST_RUN, attr)).toBe(0);
     const ctx = __sk_buff.read(new DataView(ctx_out.buffer));
-    expect(ctx).toMatchObject({ mark: 77, tc_index: 0, tc_classid: 0, ifindex: 1, wire_len: data_in.length, len: 0, protocol: 0 });
+    expect(ctx).toMatchObject({
+      mark: 77,
+      tc_index: 0,
+      tc_classid: 0,
+      ifindex: 1,
+      wire_len: data_in.length,
+      len: 0,
+      protocol: 0,
+    });
     expect(ctx.cb[0]).toBe(5);
     expect(leaksAfter(world)).toEqual([]);
   });
 
-  test('the return value is all 32 bits', () => expect(answer('sched_cls', 'w0 = 0x80000005; exit'.replace('0x80000005', '-2147483643'), {})).toBe('2147483653 64'));
+  test('the return value is all 32 bits', () =>
+    expect(answer('sched_cls', 'w0 = 0x80000005; exit'.replace('0x80000005', '-2147483643'), {})).toBe('2147483653 64'));
 
   test('sched_act runs the same way', () => {
     const world = boot();
     const data_in = udp();
-    const attr = { prog_fd: load(world.task, returns(1), BPF_PROG_TYPE_SCHED_ACT), data_in, data_size_in: data_in.length, retval: 0 };
+    const attr = {
+      prog_fd: load(world.task, returns(1), BPF_PROG_TYPE_SCHED_ACT),
+      data_in,
+      data_size_in: data_in.length,
+      retval: 0,
+    };
     expect([world.task.bpf(BPF_PROG_TEST_RUN, attr), attr.retval]).toEqual([0, 1]);
     expect(leaksAfter(world)).toEqual([]);
   });
@@ -122,7 +167,13 @@ describe('xdp', () => {
     const ctx_in = new Uint8Array(24);
     xdp_md.write(new DataView(ctx_in.buffer), { data_end: 64, ingress_ifindex: 9999 });
     const data_in = new Uint8Array(64);
-    const result = world.task.bpf(BPF_PROG_TEST_RUN, { prog_fd: load(world.task, XDP_LEN, BPF_PROG_TYPE_XDP), data_in, data_size_in: 64, ctx_in, ctx_size_in: 24 });
+    const result = world.task.bpf(BPF_PROG_TEST_RUN, {
+      prog_fd: load(world.task, XDP_LEN, BPF_PROG_TYPE_XDP),
+      data_in,
+      data_size_in: 64,
+      ctx_in,
+      ctx_size_in: 24,
+    });
     expect(errnoName(result)).toBe('ENODEV');
     expect(leaksAfter(world)).toEqual([]);
   });

@@ -108,7 +108,8 @@ export class Arena {
   /** Gives back what `allocate` returned. Throws on any other address, and on a second time. */
   free(address: number): void {
     const tag = address > RESERVED && address < this.#top ? this.#u32[(address - 4) >> 2]! : 0;
-    if ((address & 7) !== 0 || (tag & 0xffff_ff00) >>> 0 !== TAG_USED) throw new Error(`bad free of address 0x${address.toString(16)}`);
+    if ((address & 7) !== 0 || (tag & 0xffff_ff00) >>> 0 !== TAG_USED)
+      throw new Error(`bad free of address 0x${address.toString(16)}`);
     const base = this.#u32[(address - HEADER) >> 2]!;
     const cls = tag & 0xff;
     this.#used -= this.#blockSize(base, cls);

@@ -30,7 +30,14 @@ function gateModule(returnHigh: number): Uint8Array<ArrayBuffer> {
   writer.importTable('vm', 'table');
   const program = writer.type([I32], [I64]);
   const finish = (code: CodeWriter, result: number): CodeWriter =>
-    code.i32(returnHigh).get(result).i64(32n).op(OP.i64_shr_u, OP.i32_wrap_i64).access(OP.i32_store).get(result).op(OP.i32_wrap_i64);
+    code
+      .i32(returnHigh)
+      .get(result)
+      .i64(32n)
+      .op(OP.i64_shr_u, OP.i32_wrap_i64)
+      .access(OP.i32_store)
+      .get(result)
+      .op(OP.i32_wrap_i64);
   const run = writer.declare(writer.type([I32, I32], [I32]));
   writer.define(run, [I64], finish(new CodeWriter().get(1).get(0).callIndirect(program).set(2), 2));
   const repeat = writer.declare(writer.type([I32, I32, I32], [I32]));

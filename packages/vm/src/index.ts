@@ -1,6 +1,16 @@
 /** Everything public of `@libbpf-ts/vm`, spelt out. */
 
-export type { CallTarget, Fixups, HelperType, KnownMap, ReturnHigh, Subprogram, VmHelper, VmIntrinsic, VmProgram } from './program.ts';
+export type {
+  CallTarget,
+  Fixups,
+  HelperType,
+  KnownMap,
+  ReturnHigh,
+  Subprogram,
+  VmHelper,
+  VmIntrinsic,
+  VmProgram,
+} from './program.ts';
 export { Arena } from './arena.ts';
 export type { ArenaOptions } from './arena.ts';
 export { CELL } from './cells.ts';
@@ -17,7 +27,14 @@ export { jitEngine } from './jit/engine.ts';
 export { installMapLookups } from './map-lookup/install.ts';
 export { hashKey } from './map-lookup/hash.ts';
 export { findHashElement, findTrieNode, hashOfMapKey, matchingBits, sameBytes } from './map-lookup/twin.ts';
-export { HASH_ELEMENT, hashElementLayout, LOOKUP_FIELDS, TRIE_INTERMEDIATE, TRIE_NODE, trieValueOffset } from './map-lookup/layout.ts';
+export {
+  HASH_ELEMENT,
+  hashElementLayout,
+  LOOKUP_FIELDS,
+  TRIE_INTERMEDIATE,
+  TRIE_NODE,
+  trieValueOffset,
+} from './map-lookup/layout.ts';
 export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';
 export { subprogramsOf } from './subprograms.ts';
 export { interpreterEngine, paranoidEngine } from './interpreter/engine.ts';

@@ -323,14 +323,22 @@ class Loaded implements LoadedProgram {
     if (isVmTrap(error)) return error;
     const deep = error instanceof RangeError && /call stack/i.test(error.message);
     if (!deep && !(error instanceof WebAssembly.RuntimeError)) return error;
-    return new VmTrap(deep ? 'call-depth' : reasonOf(reason, error as Error), this.program.name, this.#bound?.placeOf?.(error as Error), {
-      cause: error,
-    });
+    return new VmTrap(
+      deep ? 'call-depth' : reasonOf(reason, error as Error),
+      this.program.name,
+      this.#bound?.placeOf?.(error as Error),
+      {
+        cause: error,
+      },
+    );
   }
 }
 
 function reasonOf(cell: number, error: Error): VmTrapReason {
   for (const [reason, number] of Object.entries(TRAP_REASON)) if (number === cell) return reason as VmTrapReason;
-  return /unreachable/.test(error.message) ? 'unreachable' : /table|signature|null function/.test(error.message) ? 'call' : 'access';
+  return /unreachable/.test(error.message)
+    ? 'unreachable'
+    : /table|signature|null function/.test(error.message)
+      ? 'call'
+      : 'access';
 }
-

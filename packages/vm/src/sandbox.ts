@@ -41,7 +41,11 @@ const STACK_BYTES = 48 * 1024;
 const HEADER = 8;
 const LOAD_LENGTH: BpfInsn = { code: 0x61, dst_reg: 2, src_reg: 1, off: -HEADER, imm: 0 };
 /** Where a program calls its own first instruction, that is a function of its own, and called as such. */
-const CALL_ENTRY: readonly BpfInsn[] = [LOAD_LENGTH, { code: 0x85, dst_reg: 0, src_reg: 1, off: 0, imm: 1 }, { code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0 }];
+const CALL_ENTRY: readonly BpfInsn[] = [
+  LOAD_LENGTH,
+  { code: 0x85, dst_reg: 0, src_reg: 1, off: 0, imm: 1 },
+  { code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0 },
+];
 const BUDGET = 100_000_000;
 const FIVE: readonly HelperType[] = ['u64', 'u64', 'u64', 'u64', 'u64'];
 
@@ -82,17 +86,34 @@ export class Sandbox {
     insns.forEach((insn, index) => {
       const opcode = opcodeOf(insn);
       if (opcode?.kind === 'ld_imm64' && insn.src_reg === BPF_PSEUDO_FUNC) {
-        functions.set(index, subprograms.findIndex(({ start }) => start === index + 1 + insn.imm));
+        functions.set(
+          index,
+          subprograms.findIndex(({ start }) => start === index + 1 + insn.imm),
+        );
       } else if (opcode?.kind === 'ld_imm64' && insn.src_reg !== 0) {
-        throw new VmError('unsupported', name, 'a sandbox has no maps and no kernel objects to load the address of', index - prefix.length);
+        throw new VmError(
+          'unsupported',
+          name,
+          'a sandbox has no maps and no kernel objects to load the address of',
+          index - prefix.length,
+        );
       }
       if (opcode?.kind !== 'call' || opcode.target === 'subprogram' || opcode.target === 'register') return;
       const helper = opcode.target === 'helper' ? this.#helpers.get(insn.imm) : undefined;
-      if (!helper) throw new VmError('invalid', name, `call of ${opcode.target} ${insn.imm}, which the sandbox does not have`, index - prefix.length);
+      if (!helper)
+        throw new VmError(
+          'invalid',
+          name,
+          `call of ${opcode.target} ${insn.imm}, which the sandbox does not have`,
+          index - prefix.length,
+        );
       calls.set(index, { helper });
     });
     const fixups = { constants: new Map(), functions, calls, helpersById: this.#helpers };
-    const loaded = this.#runtime.load({ name, insns, subprograms, fixups }, { engine: this.#engine, fuel: true, region: this.#region });
+    const loaded = this.#runtime.load(
+      { name, insns, subprograms, fixups },
+      { engine: this.#engine, fuel: true, region: this.#region },
+    );
     return new SandboxProgram(loaded, (run) => this.#run(loaded, prefix.length, run));
   }
 
@@ -105,7 +126,8 @@ export class Sandbox {
   }
 
   #run(loaded: LoadedProgram, prefix: number, { input = new Uint8Array(0), budget = BUDGET }: SandboxRun): SandboxResult {
-    if (input.length > this.#memoryBytes) throw new RangeError(`${input.length} bytes of input do not fit into ${this.#memoryBytes} bytes of memory`);
+    if (input.length > this.#memoryBytes)
+      throw new RangeError(`${input.length} bytes of input do not fit into ${this.#memoryBytes} bytes of memory`);
     const { arena } = this.#runtime;
     arena.u8.fill(0, this.#region.start, this.#region.end);
     arena.u8.set(input, this.address);
@@ -128,7 +150,9 @@ export class Sandbox {
       args: FIVE,
       returns: 'u64',
       run(...h) {
-        const result = BigInt(run(whole(h[0]!, h[1]!), whole(h[2]!, h[3]!), whole(h[4]!, h[5]!), whole(h[6]!, h[7]!), whole(h[8]!, h[9]!)) ?? 0);
+        const result = BigInt(
+          run(whole(h[0]!, h[1]!), whole(h[2]!, h[3]!), whole(h[4]!, h[5]!), whole(h[6]!, h[7]!), whole(h[8]!, h[9]!)) ?? 0,
+        );
         runtime.returnHigh.value = Number(BigInt.asIntN(32, result >> 32n));
         return Number(BigInt.asIntN(32, result));
       },

@@ -17,7 +17,13 @@ interface Case {
 }
 
 const file = shared('fixtures/isa/conformance.jsonl');
-const cases: Case[] = 'path' in file ? readFileSync(file.path, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Case) : [];
+const cases: Case[] =
+  'path' in file
+    ? readFileSync(file.path, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Case)
+    : [];
 const bytesOf = (hex: string): Uint8Array => Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 
 describe.each(engines)('%s', (engine) => {
@@ -32,7 +38,12 @@ describe.each(engines)('%s', (engine) => {
         runtime.arena.u8.set(bytes, address);
         // The suite passes the length in r2, which no program of a kernel has: set it by an instruction of our own.
         const insns = [{ code: 0xb7, dst_reg: 2, src_reg: 0, off: 0, imm: bytes.length }, ...decode(bytesOf(prog))];
-        const unwind = { name: 'unwind', args: ['u64'] as const, returns: 'u64' as const, run: (low: number, high: number) => ((runtime.returnHigh.value = high), low) };
+        const unwind = {
+          name: 'unwind',
+          args: ['u64'] as const,
+          returns: 'u64' as const,
+          run: (low: number, high: number) => ((runtime.returnHigh.value = high), low),
+        };
         const { loaded } = load(engine, program(insns, { 5: unwind }), {}, runtime);
         const result = loaded.run64(address);
         if (result !== BigInt(expected)) failures.push(`${name}: ${result.toString(16)} is not ${expected}`);

@@ -10,15 +10,30 @@ import type { Order } from '../src/jit/order.ts';
 import { engines, load, program } from './engines.ts';
 
 /** Blocks as pairs of targets: where a block goes if r0 is odd, and if not. Each block changes r0; r9 ends what would not end. */
-const graphs = fc.integer({ min: 1, max: 14 }).chain((count) =>
-  fc.array(fc.tuple(fc.nat(count), fc.nat(count), fc.integer({ min: 1, max: 99 })), { minLength: count, maxLength: count }),
-);
+const graphs = fc
+  .integer({ min: 1, max: 14 })
+  .chain((count) =>
+    fc.array(fc.tuple(fc.nat(count), fc.nat(count), fc.integer({ min: 1, max: 99 })), { minLength: count, maxLength: count }),
+  );
 
 function sourceOf(blocks: readonly (readonly [number, number, number])[]): string {
   const lines = ['r9 = 300', 'r0 = 1', 'r8 = 0'];
   blocks.forEach(([odd, even, factor], index) => {
-    lines.push(`b${index}: r9 += -1`, 'if r9 == 0 goto out', `r0 *= ${factor}`, `r0 += ${index}`, 'r8 ^= r0', 'r2 = r0', 'r2 >>= 7', 'r2 ^= r0', 'r2 &= 1');
-    lines.push(`if r2 != 0 goto ${odd === blocks.length ? 'out' : `b${odd}`}`, `goto ${even === blocks.length ? 'out' : `b${even}`}`);
+    lines.push(
+      `b${index}: r9 += -1`,
+      'if r9 == 0 goto out',
+      `r0 *= ${factor}`,
+      `r0 += ${index}`,
+      'r8 ^= r0',
+      'r2 = r0',
+      'r2 >>= 7',
+      'r2 ^= r0',
+      'r2 &= 1',
+    );
+    lines.push(
+      `if r2 != 0 goto ${odd === blocks.length ? 'out' : `b${odd}`}`,
+      `goto ${even === blocks.length ? 'out' : `b${even}`}`,
+    );
   });
   return [...lines, 'out: r0 ^= r8', 'r0 ^= r9', 'exit'].join('\n');
 }
@@ -40,7 +55,10 @@ function expected(blocks: readonly (readonly [number, number, number])[]): bigin
 describe.each(engines)('%s', (engine) => {
   test('runs any graph of jumps', () => {
     fc.assert(
-      fc.property(graphs, (blocks) => void expect(load(engine, program(sourceOf(blocks))).loaded.run64(0)).toBe(expected(blocks))),
+      fc.property(
+        graphs,
+        (blocks) => void expect(load(engine, program(sourceOf(blocks))).loaded.run64(0)).toBe(expected(blocks)),
+      ),
       { numRuns: 150 },
     );
   });

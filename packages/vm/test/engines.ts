@@ -13,7 +13,11 @@ import { subprogramsOf } from '../src/subprograms.ts';
 export const engines: readonly string[] = defaultEngines.map(({ name }) => name);
 
 /** A program of text or instructions. `helpers` by number; calls find them there. */
-export function program(source: string | readonly BpfInsn[], helpers: Readonly<Record<number, VmHelper>> = {}, fixups: Partial<Fixups> = {}): VmProgram {
+export function program(
+  source: string | readonly BpfInsn[],
+  helpers: Readonly<Record<number, VmHelper>> = {},
+  fixups: Partial<Fixups> = {},
+): VmProgram {
   const insns = typeof source === 'string' ? assemble(source) : source;
   const calls = new Map<number, CallTarget>();
   insns.forEach((insn, index) => {
@@ -24,12 +28,21 @@ export function program(source: string | readonly BpfInsn[], helpers: Readonly<R
   const subprograms = subprogramsOf(insns);
   const functions = new Map<number, number>();
   insns.forEach((insn, index) => {
-    if (insn.code === 0x18 && insn.src_reg === 4) functions.set(index, subprograms.findIndex(({ start }) => start === index + 1 + insn.imm));
+    if (insn.code === 0x18 && insn.src_reg === 4)
+      functions.set(
+        index,
+        subprograms.findIndex(({ start }) => start === index + 1 + insn.imm),
+      );
   });
   return { name: 'test', insns, subprograms, fixups: { constants: new Map(), functions, calls, helpersById: byId, ...fixups } };
 }
 
 /** Loads into a runtime of its own, unless one is given. */
-export function load(engine: string, vmProgram: VmProgram, options: LoadOptions = {}, runtime: VmRuntime = new VmRuntime()): { runtime: VmRuntime; loaded: LoadedProgram } {
+export function load(
+  engine: string,
+  vmProgram: VmProgram,
+  options: LoadOptions = {},
+  runtime: VmRuntime = new VmRuntime(),
+): { runtime: VmRuntime; loaded: LoadedProgram } {
   return { runtime, loaded: runtime.load(vmProgram, { engine, ...options }) };
 }

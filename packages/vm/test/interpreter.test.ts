@@ -15,9 +15,35 @@ test('the loop is what the generator writes', () => {
   expect(written.replaceAll(/\s+/g, ' ')).toBe(generateLoop().replaceAll(/\s+/g, ' '));
 });
 
-const edges = [0n, 1n, 2n, 3n, 7n, 0xffffn, 0x1_0000n, 0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 0x1_0000_0000n, 0x1_0000_0001n,
-  (1n << 53n) - 1n, 1n << 53n, (1n << 53n) + 1n, (1n << 62n) - 1n, 1n << 62n, (1n << 62n) + 1n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n, (1n << 64n) - 2n];
-const u64 = fc.oneof(fc.constantFrom(...edges), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), fc.bigInt({ min: 0n, max: 1n << 33n }));
+const edges = [
+  0n,
+  1n,
+  2n,
+  3n,
+  7n,
+  0xffffn,
+  0x1_0000n,
+  0x7fff_ffffn,
+  0x8000_0000n,
+  0xffff_ffffn,
+  0x1_0000_0000n,
+  0x1_0000_0001n,
+  (1n << 53n) - 1n,
+  1n << 53n,
+  (1n << 53n) + 1n,
+  (1n << 62n) - 1n,
+  1n << 62n,
+  (1n << 62n) + 1n,
+  (1n << 63n) - 1n,
+  1n << 63n,
+  (1n << 64n) - 1n,
+  (1n << 64n) - 2n,
+];
+const u64 = fc.oneof(
+  fc.constantFrom(...edges),
+  fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+  fc.bigInt({ min: 0n, max: 1n << 33n }),
+);
 const signed = (value: bigint): bigint => BigInt.asIntN(64, value);
 
 test.each<[string, (regs: Int32Array, at: number, bl: number, bh: number) => void, (a: bigint, b: bigint) => bigint]>([
@@ -40,7 +66,10 @@ test.each<[string, (regs: Int32Array, at: number, bl: number, bh: number) => voi
 const SUM = 'r0 = 0\nr6 = 5\ncall pc+3\nr6 += -1\nif r6 != 0x0 goto pc-3\nexit\n*(u64 *)(r10 -8) = 7\nr0 += r6\nexit';
 
 test('a stepper stops at breakpoints, shows registers and frames, and counts', () => {
-  const { runtime, loaded } = load('interpreter', { ...program('r1 = 5\nr0 = 0\ncall pc+3\nr1 += -1\nif r1 != 0x0 goto pc-3\nexit\n*(u64 *)(r10 -8) = 7\nr0 = 9\nexit'), lineOf: (insn) => (insn === 7 ? 'r0 = 9;' : undefined) });
+  const { runtime, loaded } = load('interpreter', {
+    ...program('r1 = 5\nr0 = 0\ncall pc+3\nr1 += -1\nif r1 != 0x0 goto pc-3\nexit\n*(u64 *)(r10 -8) = 7\nr0 = 9\nexit'),
+    lineOf: (insn) => (insn === 7 ? 'r0 = 9;' : undefined),
+  });
   const stepper = new Stepper(runtime, loaded, 0);
   expect(stepper.place).toEqual({ program: 'test', insn: 0, line: undefined, depth: 0 });
   expect(stepper.step()).toBe('step');
@@ -91,8 +120,12 @@ test('the paranoid engine asks about every access but those of the stack', () =>
     engines: [paranoidEngine((address, size, write) => (asked.push([address - ctx, size, write]), address + size <= ctx + 16))],
   });
   const ctx = runtime.arena.allocate(64);
-  const source = (offset: number): string => `r2 = r10\nr2 += -8\n*(u64 *)(r2 +0) = 1\nr0 = *(u64 *)(r10 -8)\n*(u32 *)(r1 +4) = 3\nr0 = *(u64 *)(r1 +${offset})\nexit`;
+  const source = (offset: number): string =>
+    `r2 = r10\nr2 += -8\n*(u64 *)(r2 +0) = 1\nr0 = *(u64 *)(r10 -8)\n*(u32 *)(r1 +4) = 3\nr0 = *(u64 *)(r1 +${offset})\nexit`;
   expect(runtime.load(program(source(8))).run64(ctx)).toBe(0n);
-  expect(asked).toEqual([[4, 4, true], [8, 8, false]]);
+  expect(asked).toEqual([
+    [4, 4, true],
+    [8, 8, false],
+  ]);
   expect(() => runtime.load(program(source(12))).run(ctx)).toThrow(expect.objectContaining({ reason: 'access', insn: 5 }));
 });

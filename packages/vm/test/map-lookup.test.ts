@@ -93,13 +93,27 @@ test('lpm_trie: the longest prefix wins, intermediate nodes never do', () => {
   const map = header(arena, { key_size: 8 });
   const insert = trieInserter(arena, map);
   const address = (text: string): number[] => text.split('.').map(Number);
-  for (const [prefix, bits] of [['10.0.0.0', 8], ['10.1.0.0', 16], ['10.1.2.0', 24], ['10.1.2.3', 32], ['192.168.0.0', 15], ['10.1.128.0', 17]] as const) {
+  for (const [prefix, bits] of [
+    ['10.0.0.0', 8],
+    ['10.1.0.0', 16],
+    ['10.1.2.0', 24],
+    ['10.1.2.3', 32],
+    ['192.168.0.0', 15],
+    ['10.1.128.0', 17],
+  ] as const) {
     insert(address(prefix), bits);
   }
   const key = arena.allocate(8);
   const cases: [string, number, number][] = [
-    ['10.1.2.3', 32, 32], ['10.1.2.4', 32, 24], ['10.1.3.1', 32, 16], ['10.2.0.0', 32, 8], ['11.0.0.0', 32, 0], ['192.169.1.1', 32, 15],
-    ['10.1.2.3', 20, 16], ['10.1.200.1', 32, 17], ['10.0.0.0', 7, 0],
+    ['10.1.2.3', 32, 32],
+    ['10.1.2.4', 32, 24],
+    ['10.1.3.1', 32, 16],
+    ['10.2.0.0', 32, 8],
+    ['11.0.0.0', 32, 0],
+    ['192.169.1.1', 32, 15],
+    ['10.1.2.3', 20, 16],
+    ['10.1.200.1', 32, 17],
+    ['10.0.0.0', 7, 0],
   ];
   for (const [text, prefixlen, expected] of cases) {
     arena.u32[key >> 2] = prefixlen;

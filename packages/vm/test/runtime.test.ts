@@ -8,7 +8,13 @@ import type { CallTarget, VmHelper } from '../src/program.ts';
 import { VmRuntime } from '../src/runtime.ts';
 import { engines, load, program } from './engines.ts';
 
-const tailCall: VmHelper = { name: 'bpf_tail_call', args: ['u32', 'u32', 'u32'], returns: 'void', run: () => 0, intrinsic: 'tail_call' };
+const tailCall: VmHelper = {
+  name: 'bpf_tail_call',
+  args: ['u32', 'u32', 'u32'],
+  returns: 'void',
+  run: () => 0,
+  intrinsic: 'tail_call',
+};
 
 function progArray(runtime: VmRuntime, slots: readonly number[]): number {
   const map = runtime.arena.allocate(MAP_HEADER_SIZE);
@@ -24,7 +30,12 @@ describe.each(engines)('%s', (engine) => {
     const seen: number[][] = [];
     const runtime = new VmRuntime();
     const helpers: Record<number, VmHelper> = {
-      1: { name: 'pair', args: ['u64', 'u32'], returns: 'u64', run: (...args) => (seen.push(args), (runtime.returnHigh.value = 7), -1) },
+      1: {
+        name: 'pair',
+        args: ['u64', 'u32'],
+        returns: 'u64',
+        run: (...args) => (seen.push(args), (runtime.returnHigh.value = 7), -1),
+      },
       2: { name: 'signed', args: [], returns: 's32', run: () => -2 },
       3: { name: 'unsigned', args: [], returns: 'u32', run: () => -2 },
       4: { name: 'nothing', args: ['u32'], returns: 'void', run: (...args) => (seen.push(args), 5) },
@@ -42,14 +53,18 @@ describe.each(engines)('%s', (engine) => {
     const runtime = new VmRuntime();
     const inner = load(engine, program('*(u64 *)(r10 -8) = 99\n*(u64 *)(r10 -512) = 99\nr0 = 4\nexit'), {}, runtime).loaded;
     const helpers: Record<number, VmHelper> = { 1: { name: 'inner', args: ['u32'], returns: 's32', run: () => inner.run(0) } };
-    const source = '*(u64 *)(r10 -8) = 1\n*(u64 *)(r10 -512) = 2\nr1 = r10\ncall 1\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nr1 = *(u64 *)(r10 -512)\nr0 *= 16\nr0 += r1\nexit';
+    const source =
+      '*(u64 *)(r10 -8) = 1\n*(u64 *)(r10 -512) = 2\nr1 = r10\ncall 1\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nr1 = *(u64 *)(r10 -512)\nr0 *= 16\nr0 += r1\nexit';
     expect(load(engine, program(source, helpers), {}, runtime).loaded.run(0)).toBe(0x412);
   });
 
   test('callbacks get u32 arguments and share the runtime', () => {
     const runtime = new VmRuntime();
     const loop: VmHelper = {
-      name: 'loop', args: ['u32', 'u32', 'u32', 'u64'], returns: 's32', callsBack: true,
+      name: 'loop',
+      args: ['u32', 'u32', 'u32', 'u64'],
+      returns: 's32',
+      callsBack: true,
       run: (count, slot, ctx) => {
         for (let index = 0; index < count!; index++) if (runtime.callback(slot!, index, ctx!) !== 0) return index + 1;
         return count!;
@@ -81,7 +96,11 @@ exit`;
   test('bpf_loop counts, stops early, and refuses flags and too many rounds', () => {
     const runtime = new VmRuntime();
     const loop: VmHelper = {
-      name: 'bpf_loop', args: ['u32', 'u32', 'u32', 'u64'], returns: 's32', callsBack: true, intrinsic: 'loop',
+      name: 'bpf_loop',
+      args: ['u32', 'u32', 'u32', 'u64'],
+      returns: 's32',
+      callsBack: true,
+      intrinsic: 'loop',
       run: (count, slot, ctx, low, high) => {
         if (low !== 0 || high !== 0) return -22;
         if (count! >>> 0 > 8_388_608) return -7;
@@ -105,7 +124,14 @@ r0 = 1
 exit`;
     const { loaded } = load(engine, program(source, { 181: loop }), {}, runtime);
     const ctx = runtime.arena.allocate(24);
-    for (const [count, flags, result, sum] of [[0, 0, 0, 0], [1, 0, 1, 0], [10, 0, 10, 45], [50, 0, 21, 210], [10, 1, -22, 0], [8_388_609, 0, -7, 0]] as const) {
+    for (const [count, flags, result, sum] of [
+      [0, 0, 0, 0],
+      [1, 0, 1, 0],
+      [10, 0, 10, 45],
+      [50, 0, 21, 210],
+      [10, 1, -22, 0],
+      [8_388_609, 0, -7, 0],
+    ] as const) {
       runtime.arena.u32.set([count, 0, flags, 0, 0], ctx >> 2);
       expect([loaded.run(ctx), runtime.arena.u32[(ctx + 16) >> 2]]).toEqual([result, sum]);
     }
@@ -119,7 +145,8 @@ exit`;
     const source = (index: number): string =>
       `r6 = *(u32 *)(r1 +0)\nr6 += 1\n*(u32 *)(r1 +0) = r6\nr2 = 0x${array.toString(16)} ll\nr3 = ${index}\ncall 12\nr0 = *(u32 *)(r1 +0)\nexit`;
     // r1 to r5 are gone after the call; read through a callee-saved register instead.
-    const fixed = (index: number): string => source(index).replace('r6 = *', 'r7 = r1\nr6 = *').replace('r0 = *(u32 *)(r1 +0)', 'r0 = *(u32 *)(r7 +0)');
+    const fixed = (index: number): string =>
+      source(index).replace('r6 = *', 'r7 = r1\nr6 = *').replace('r0 = *(u32 *)(r1 +0)', 'r0 = *(u32 *)(r7 +0)');
     const self = load(engine, program(fixed(0), { 12: tailCall }), {}, runtime).loaded;
     const hop = load(engine, program(fixed(1), { 12: tailCall }), {}, runtime).loaded;
     const last = load(engine, program('r0 = 77\nexit'), {}, runtime).loaded;
@@ -147,7 +174,9 @@ exit`;
   test('packet loads give host order, and end the program where there are no bytes', () => {
     const runtime = new VmRuntime();
     const packetLoad: VmHelper = {
-      name: 'packet', args: ['u32', 'u32', 'u32'], returns: 'u64',
+      name: 'packet',
+      args: ['u32', 'u32', 'u32'],
+      returns: 'u64',
       run: (_ctx, offset, size) => {
         runtime.returnHigh.value = (offset! | 0) + size! > 8 ? 1 : 0;
         return 0x100 + offset! * 16 + size!;
@@ -168,7 +197,10 @@ exit`;
     arena.u32.set([1, 2, 4, 8, 8, 0, slots.array, data, 8], map >> 2);
     arena.u32.set([10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15, 0, 16, 0, 17, 0], data >> 2);
     const helper: VmHelper = {
-      name: 'bpf_map_lookup_elem', args: ['u32', 'u32'], returns: 'u32', intrinsic: 'map_lookup',
+      name: 'bpf_map_lookup_elem',
+      args: ['u32', 'u32'],
+      returns: 'u32',
+      intrinsic: 'map_lookup',
       run: (header, key) => runtime.functions.get(arena.u32[(header! + MAP_HEADER.lookup_slot) >> 2]!)!(header, key) as number,
     };
     const known = { address: map, map_type: 2, key_size: 4, value_size: 8, max_entries: 8 };
@@ -176,7 +208,12 @@ exit`;
     const ctx = arena.allocate(8);
     for (const call of [{ helper, map: known }, { helper }] satisfies CallTarget[]) {
       const { loaded } = load(engine, program(source, {}, { calls: new Map([[6, call]]) }), {}, runtime);
-      for (const [index, expected] of [[0, 10], [7, 17], [8, 0], [0xffff_ffff, 0]] as const) {
+      for (const [index, expected] of [
+        [0, 10],
+        [7, 17],
+        [8, 0],
+        [0xffff_ffff, 0],
+      ] as const) {
         arena.u32[ctx >> 2] = index;
         expect(loaded.run(ctx)).toBe(expected);
       }
@@ -202,8 +239,17 @@ exit`;
     const runtime = new VmRuntime();
     const ctx = runtime.arena.allocate(64);
     const { loaded } = load(engine, program(source), { region: { start: ctx, end: ctx + 64 } }, runtime);
-    expect(() => loaded.run(ctx)).toThrow(expect.objectContaining({ code: 'VM_TRAP', reason: 'access', program: 'test', insn }));
-    expect(load(engine, program('r0 = *(u64 *)(r1 +56)\n*(u64 *)(r10 -512) = r0\nr0 = 1\nexit'), { region: { start: ctx, end: ctx + 64 } }, runtime).loaded.run(ctx)).toBe(1);
+    expect(() => loaded.run(ctx)).toThrow(
+      expect.objectContaining({ code: 'VM_TRAP', reason: 'access', program: 'test', insn }),
+    );
+    expect(
+      load(
+        engine,
+        program('r0 = *(u64 *)(r1 +56)\n*(u64 *)(r10 -512) = r0\nr0 = 1\nexit'),
+        { region: { start: ctx, end: ctx + 64 } },
+        runtime,
+      ).loaded.run(ctx),
+    ).toBe(1);
   });
 
   test('an access that is larger than the region traps', () => {
@@ -224,11 +270,55 @@ exit`;
   test('a helper in WebAssembly is called through its slot', () => {
     const runtime = new VmRuntime();
     // (module (func (export "f") (param i32 i64) (result i64) local.get 1 local.get 0 i64.extend_i32_u i64.sub))
-    const bytes = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 126, 1, 126, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 10, 1, 8, 0, 32, 1, 32, 0, 173, 125, 11);
+    const bytes = Uint8Array.of(
+      0,
+      97,
+      115,
+      109,
+      1,
+      0,
+      0,
+      0,
+      1,
+      7,
+      1,
+      96,
+      2,
+      127,
+      126,
+      1,
+      126,
+      3,
+      2,
+      1,
+      0,
+      7,
+      5,
+      1,
+      1,
+      102,
+      0,
+      0,
+      10,
+      10,
+      1,
+      8,
+      0,
+      32,
+      1,
+      32,
+      0,
+      173,
+      125,
+      11,
+    );
     const slot = runtime.functions.allocate();
     runtime.install({ module: new WebAssembly.Module(bytes), slots: { f: slot } });
     const helper: VmHelper = {
-      name: 'sub', args: ['u32', 'u64'], returns: 'u64', slot,
+      name: 'sub',
+      args: ['u32', 'u64'],
+      returns: 'u64',
+      slot,
       run: (a, low, high) => {
         const value = BigInt.asUintN(64, ((BigInt(high!) << 32n) | BigInt(low! >>> 0)) - BigInt(a! >>> 0));
         runtime.returnHigh.value = Number(value >> 32n) | 0;
@@ -248,7 +338,10 @@ exit`;
   });
 
   test('an access outside of the memory traps with instruction and line', () => {
-    const { loaded } = load(engine, { ...program('r0 = 0\nr1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 +0)\nexit'), lineOf: (insn) => `line of ${insn}` });
+    const { loaded } = load(engine, {
+      ...program('r0 = 0\nr1 = 0x7fff0000 ll\nr0 = *(u64 *)(r1 +0)\nexit'),
+      lineOf: (insn) => `line of ${insn}`,
+    });
     expect(() => loaded.run(0)).toThrow(expect.objectContaining({ reason: 'access', insn: 3, line: 'line of 3' }));
   });
 
@@ -266,13 +359,25 @@ exit`;
   test('endless recursion is a trap in an unverified program', () => {
     const runtime = new VmRuntime();
     const ctx = runtime.arena.allocate(64);
-    const { loaded } = load(engine, program('call pc+1\nexit\ncall pc-1\nexit'), { region: { start: ctx, end: ctx + 64 } }, runtime);
+    const { loaded } = load(
+      engine,
+      program('call pc+1\nexit\ncall pc-1\nexit'),
+      { region: { start: ctx, end: ctx + 64 } },
+      runtime,
+    );
     expect(() => loaded.run(ctx)).toThrow(expect.objectContaining({ reason: 'call-depth' }));
   });
 
   test('after a trap the runtime is as before', () => {
     const runtime = new VmRuntime();
-    const bad = load(engine, program('r1 = 0x7fff0000 ll\ncall 1\nr6 = 0x7fff0000 ll\nr0 = *(u64 *)(r6 +0)\nexit', { 1: { name: 'h', args: [], returns: 's32', run: () => 0 } }), {}, runtime).loaded;
+    const bad = load(
+      engine,
+      program('r1 = 0x7fff0000 ll\ncall 1\nr6 = 0x7fff0000 ll\nr0 = *(u64 *)(r6 +0)\nexit', {
+        1: { name: 'h', args: [], returns: 's32', run: () => 0 },
+      }),
+      {},
+      runtime,
+    ).loaded;
     const good = load(engine, program('r0 = r10\nexit'), {}, runtime).loaded;
     const before = good.run(0);
     for (let round = 0; round < 3; round++) expect(() => bad.run(0)).toThrow();
@@ -280,7 +385,16 @@ exit`;
   });
 
   test('what a helper throws comes through', () => {
-    const helpers: Record<number, VmHelper> = { 1: { name: 'h', args: [], returns: 's32', run: () => { throw new Error('mine'); } } };
+    const helpers: Record<number, VmHelper> = {
+      1: {
+        name: 'h',
+        args: [],
+        returns: 's32',
+        run: () => {
+          throw new Error('mine');
+        },
+      },
+    };
     expect(() => load(engine, program('call 1\nexit', helpers)).loaded.run(0)).toThrow('mine');
   });
 

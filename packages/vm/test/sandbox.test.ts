@@ -7,13 +7,18 @@ import { describe, expect, test } from 'vitest';
 
 import { Sandbox } from '../src/sandbox.ts';
 
-const trap = (reason: string, insn?: number): unknown => expect.objectContaining({ code: 'VM_TRAP', reason, ...(insn === undefined ? {} : { insn }) });
+const trap = (reason: string, insn?: number): unknown =>
+  expect.objectContaining({ code: 'VM_TRAP', reason, ...(insn === undefined ? {} : { insn }) });
 
 describe.each(['jit', 'interpreter'] as const)('%s', (engine) => {
-  const run = (source: string, input: Uint8Array = new Uint8Array(16)) => new Sandbox({ engine, memoryBytes: 64 }).load(assemble(source)).run({ input, budget: 10_000 });
+  const run = (source: string, input: Uint8Array = new Uint8Array(16)) =>
+    new Sandbox({ engine, memoryBytes: 64 }).load(assemble(source)).run({ input, budget: 10_000 });
 
   test('a program gets its input and its length, and changes it', () => {
-    const { r0, output } = run('r0 = *(u64 *)(r1 +0)\n*(u8 *)(r1 +1) = 9\nr0 += r2\nexit', Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 1));
+    const { r0, output } = run(
+      'r0 = *(u64 *)(r1 +0)\n*(u8 *)(r1 +1) = 9\nr0 += r2\nexit',
+      Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 1),
+    );
     expect(r0).toBe(0x0100_0000_0000_0009n);
     expect(output).toEqual(Uint8Array.of(1, 9, 0, 0, 0, 0, 0, 1));
   });
@@ -46,7 +51,10 @@ describe.each(['jit', 'interpreter'] as const)('%s', (engine) => {
   });
 
   test('helpers get and give 64 bits, and may look only at what the program may', () => {
-    const sandbox: Sandbox = new Sandbox({ engine, helpers: { 7: (address, length) => BigInt(sandbox.bytes(address, length).reduce((a, b) => a + b)) << 40n } });
+    const sandbox: Sandbox = new Sandbox({
+      engine,
+      helpers: { 7: (address, length) => BigInt(sandbox.bytes(address, length).reduce((a, b) => a + b)) << 40n },
+    });
     const sum = sandbox.load(assemble('call 7\nexit'));
     expect(sum.run({ input: Uint8Array.of(1, 2, 3) }).r0).toBe(6n << 40n);
     expect(() => sandbox.load(assemble('r1 = 0\ncall 7\nexit')).run()).toThrow(trap('access') as Error);
@@ -54,7 +62,14 @@ describe.each(['jit', 'interpreter'] as const)('%s', (engine) => {
   });
 
   test('what a helper throws comes out', () => {
-    const sandbox = new Sandbox({ engine, helpers: { 1: () => { throw new TypeError('mine'); } } });
+    const sandbox = new Sandbox({
+      engine,
+      helpers: {
+        1: () => {
+          throw new TypeError('mine');
+        },
+      },
+    });
     expect(() => sandbox.load(assemble('call 1\nexit')).run()).toThrow(TypeError);
   });
 
@@ -65,11 +80,17 @@ describe.each(['jit', 'interpreter'] as const)('%s', (engine) => {
     ['no exit', 'r0 = 0', { code: 'exit', insn: 0 }],
   ])('%s is refused when loaded', (_, program, error) => {
     const sandbox = new Sandbox({ engine });
-    expect(() => sandbox.load(typeof program === 'string' ? assemble(program) : program)).toThrow(expect.objectContaining(error));
+    expect(() => sandbox.load(typeof program === 'string' ? assemble(program) : program)).toThrow(
+      expect.objectContaining(error),
+    );
   });
 
   test('memory is zero at the start of each run', () => {
-    const program = new Sandbox({ engine }).load(encode(assemble('r0 = *(u64 *)(r1 +32)\n*(u64 *)(r1 +32) = 5\nr3 = *(u64 *)(r10 -8)\nr0 += r3\n*(u64 *)(r10 -8) = 5\nexit')));
+    const program = new Sandbox({ engine }).load(
+      encode(
+        assemble('r0 = *(u64 *)(r1 +32)\n*(u64 *)(r1 +32) = 5\nr3 = *(u64 *)(r10 -8)\nr0 += r3\n*(u64 *)(r10 -8) = 5\nexit'),
+      ),
+    );
     expect([program.run().r0, program.run().r0]).toEqual([0n, 0n]);
   });
 });
@@ -80,21 +101,37 @@ const check = `${example}\nexport const result = [r0, seen];\n`;
 
 test('the README`s example does what it says, bundled for a browser, without a module of Node', async () => {
   // Vite is vitest's own.
-  const vite = (await import(pathToFileURL(createRequire(createRequire(import.meta.url).resolve('vitest/package.json')).resolve('vite')).href)) as typeof import('vite');
+  const vite = (await import(
+    pathToFileURL(createRequire(createRequire(import.meta.url).resolve('vitest/package.json')).resolve('vite')).href
+  )) as typeof import('vite');
   const { build } = vite;
   const entry = fileURLToPath(new URL('example.ts', import.meta.url));
   const output = await build({
     configFile: false,
     logLevel: 'silent',
     root: fileURLToPath(new URL('..', import.meta.url)),
-    resolve: { conditions: ['source', 'browser', 'import', 'default'], alias: { '@libbpf-ts/vm': fileURLToPath(new URL('../src/index.ts', import.meta.url)) } },
-    plugins: [{ name: 'example', enforce: 'pre', resolveId: (id: string) => (id === entry ? id : undefined), load: (id: string) => (id === entry ? check : undefined) }],
+    resolve: {
+      conditions: ['source', 'browser', 'import', 'default'],
+      alias: { '@libbpf-ts/vm': fileURLToPath(new URL('../src/index.ts', import.meta.url)) },
+    },
+    plugins: [
+      {
+        name: 'example',
+        enforce: 'pre',
+        resolveId: (id: string) => (id === entry ? id : undefined),
+        load: (id: string) => (id === entry ? check : undefined),
+      },
+    ],
     build: { write: false, minify: false, target: 'es2022', lib: { entry, formats: ['es'], fileName: 'example' } },
   });
   const [bundle] = Array.isArray(output) ? output : [output];
-  const { code, imports, dynamicImports } = (bundle as { output: { code: string; imports: string[]; dynamicImports: string[] }[] }).output[0]!;
+  const { code, imports, dynamicImports } = (
+    bundle as { output: { code: string; imports: string[]; dynamicImports: string[] }[] }
+  ).output[0]!;
   expect([...imports, ...dynamicImports]).toEqual([]);
   expect(code).not.toMatch(/['"]node:|\brequire\(|\bprocess\.|\bBuffer\./);
-  const module = (await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)) as { result: [bigint, bigint[]] };
+  const module = (await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)) as {
+    result: [bigint, bigint[]];
+  };
   expect(module.result).toEqual([42n, [21n]]);
 });

@@ -61,21 +61,65 @@ const rows: readonly Row[] = [
   ['narrow stores truncate', 'r1 = 0x12345\n*(u16 *)(r10 -2) = r1\nr0 = *(u16 *)(r10 -2)\nexit', 0x2345n],
   ['signed loads', '*(u8 *)(r10 -1) = 0x80\nr0 = *(s8 *)(r10 -1)\nexit', BigInt.asUintN(64, -128n)],
   ['lock add', '*(u64 *)(r10 -8) = 5\nr1 = 3\nlock *(u64 *)(r10 -8) += r1\nr0 = *(u64 *)(r10 -8)\nexit', 8n],
-  ['lock and 32 leaves the rest', 'r1 = -1\n*(u64 *)(r10 -8) = r1\nr1 = 0xf0\nlock *(u32 *)(r10 -8) &= r1\nr0 = *(u64 *)(r10 -8)\nexit', 0xffff_ffff_0000_00f0n],
-  ['fetch_add gives the old value', '*(u64 *)(r10 -8) = 5\nr1 = 3\nr1 = atomic64_fetch_add((u64 *)(r10 -8), r1)\nr0 = *(u64 *)(r10 -8)\nr0 <<= 8\nr0 |= r1\nexit', 0x805n],
-  ['fetch_xor 32 zero-extends', 'r1 = -1\n*(u64 *)(r10 -8) = r1\nr1 = atomic_fetch_xor((u32 *)(r10 -8), r1)\nr0 = r1\nexit', 0xffff_ffffn],
-  ['xchg', '*(u64 *)(r10 -8) = 5\nr1 = 9\nr1 = atomic64_xchg((u64 *)(r10 -8), r1)\nr0 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit', 0x95n],
-  ['cmpxchg that matches', '*(u64 *)(r10 -8) = 5\nr0 = 5\nr1 = 9\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r1)\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit', 0x59n],
-  ['cmpxchg that does not', '*(u64 *)(r10 -8) = 5\nr0 = 4\nr1 = 9\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r1)\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit', 0x55n],
-  ['cmpxchg 32 compares the lower half', '*(u32 *)(r10 -8) = 5\nr0 = 0x100000005 ll\nr1 = 9\nr0 = atomic_cmpxchg((u32 *)(r10 -8), r0, r1)\nr1 = *(u32 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit', 0x59n],
-  ['load_acquire and store_release', 'r1 = 0x1ff\nstore_release((u8 *)(r10 -8), r1)\nr0 = load_acquire((u8 *)(r10 -8))\nexit', 0xffn],
+  [
+    'lock and 32 leaves the rest',
+    'r1 = -1\n*(u64 *)(r10 -8) = r1\nr1 = 0xf0\nlock *(u32 *)(r10 -8) &= r1\nr0 = *(u64 *)(r10 -8)\nexit',
+    0xffff_ffff_0000_00f0n,
+  ],
+  [
+    'fetch_add gives the old value',
+    '*(u64 *)(r10 -8) = 5\nr1 = 3\nr1 = atomic64_fetch_add((u64 *)(r10 -8), r1)\nr0 = *(u64 *)(r10 -8)\nr0 <<= 8\nr0 |= r1\nexit',
+    0x805n,
+  ],
+  [
+    'fetch_xor 32 zero-extends',
+    'r1 = -1\n*(u64 *)(r10 -8) = r1\nr1 = atomic_fetch_xor((u32 *)(r10 -8), r1)\nr0 = r1\nexit',
+    0xffff_ffffn,
+  ],
+  [
+    'xchg',
+    '*(u64 *)(r10 -8) = 5\nr1 = 9\nr1 = atomic64_xchg((u64 *)(r10 -8), r1)\nr0 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit',
+    0x95n,
+  ],
+  [
+    'cmpxchg that matches',
+    '*(u64 *)(r10 -8) = 5\nr0 = 5\nr1 = 9\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r1)\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit',
+    0x59n,
+  ],
+  [
+    'cmpxchg that does not',
+    '*(u64 *)(r10 -8) = 5\nr0 = 4\nr1 = 9\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r1)\nr1 = *(u64 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit',
+    0x55n,
+  ],
+  [
+    'cmpxchg 32 compares the lower half',
+    '*(u32 *)(r10 -8) = 5\nr0 = 0x100000005 ll\nr1 = 9\nr0 = atomic_cmpxchg((u32 *)(r10 -8), r0, r1)\nr1 = *(u32 *)(r10 -8)\nr0 *= 16\nr0 += r1\nexit',
+    0x59n,
+  ],
+  [
+    'load_acquire and store_release',
+    'r1 = 0x1ff\nstore_release((u8 *)(r10 -8), r1)\nr0 = load_acquire((u8 *)(r10 -8))\nexit',
+    0xffn,
+  ],
   ['gotol', 'r0 = 1\ngotol pc+1\nr0 = 2\nexit', 1n],
   ['a counted loop', 'r0 = 0\nr1 = 10\nr0 += r1\nr1 += -1\nif r1 != 0 goto pc-3\nexit', 55n],
-  ['a loop that counts in memory', 'r0 = 0\n*(u64 *)(r10 -104) = 18\nagain: r0 += 3\nr5 = le32 r5\nr5 = r10\nr1 = *(u64 *)(r10 -104)\nr1 += -1\n*(u64 *)(r10 -104) = r1\nif r1 != 0 goto again\nexit', 54n],
+  [
+    'a loop that counts in memory',
+    'r0 = 0\n*(u64 *)(r10 -104) = 18\nagain: r0 += 3\nr5 = le32 r5\nr5 = r10\nr1 = *(u64 *)(r10 -104)\nr1 += -1\n*(u64 *)(r10 -104) = r1\nif r1 != 0 goto again\nexit',
+    54n,
+  ],
   ['may_goto lets through 8 Mi times', 'r0 = 0\nagain: may_goto out\nr0 += 1\ngoto again\nout: exit', 8_388_608n],
   ['a call keeps r6 to r9', 'r6 = 7\nr1 = 5\ncall pc+2\nr0 += r6\nexit\nr6 = r1\nr6 *= 2\nr0 = r6\nexit', 17n],
-  ['a call has its own frame', '*(u64 *)(r10 -8) = 1\nr1 = r10\ncall pc+2\nr0 = *(u64 *)(r10 -8)\nexit\n*(u64 *)(r10 -8) = 2\nr1 += -8\n*(u64 *)(r1 +0) = 3\nr0 = 0\nexit', 3n],
-  ['recursion within 8 frames', 'r1 = 6\ncall pc+1\nexit\nr0 = 1\nif r1 == 0 goto pc+5\nr6 = r1\nr1 += -1\ncall pc-5\nr0 *= r6\nexit\nexit', 720n],
+  [
+    'a call has its own frame',
+    '*(u64 *)(r10 -8) = 1\nr1 = r10\ncall pc+2\nr0 = *(u64 *)(r10 -8)\nexit\n*(u64 *)(r10 -8) = 2\nr1 += -8\n*(u64 *)(r1 +0) = 3\nr0 = 0\nexit',
+    3n,
+  ],
+  [
+    'recursion within 8 frames',
+    'r1 = 6\ncall pc+1\nexit\nr0 = 1\nif r1 == 0 goto pc+5\nr6 = r1\nr1 += -1\ncall pc-5\nr0 *= r6\nexit\nexit',
+    720n,
+  ],
 ];
 
 const jumps: readonly (readonly [op: string, left: bigint, right: bigint, taken64: boolean, taken32: boolean])[] = [
@@ -100,7 +144,13 @@ const jumps: readonly (readonly [op: string, left: bigint, right: bigint, taken6
 
 /** Loops that count a register from `first` by `step` until the condition fails; r0 sums what the register was. */
 const loops = [1, 2, 3, 7, 8, 9, 15, 16, 17, 40, 257].flatMap((trips) =>
-  [1, 3, -2].flatMap((step) => [['r', '!='], ['w', '!='], ['r', step > 0 ? 's<' : 's>']].map(([width, op]) => ({ trips, step, width: width!, op: op! }))),
+  [1, 3, -2].flatMap((step) =>
+    [
+      ['r', '!='],
+      ['w', '!='],
+      ['r', step > 0 ? 's<' : 's>'],
+    ].map(([width, op]) => ({ trips, step, width: width!, op: op! })),
+  ),
 );
 
 describe.each(engines)('%s', (engine) => {
@@ -134,7 +184,10 @@ describe.each(engines)('%s', (engine) => {
 
   // The same comparisons where nothing is known of the operands when the program is compiled.
   test.each(jumps)('jump %s of %x and %x from memory', (op, left, right, taken64, taken32) => {
-    for (const [width, taken] of [['r', taken64], ['w', taken32]] as const) {
+    for (const [width, taken] of [
+      ['r', taken64],
+      ['w', taken32],
+    ] as const) {
       const source = `r2 = *(u64 *)(r1 +8)\nr1 = *(u64 *)(r1 +0)\nr0 = 1\nif ${width}1 ${op} ${width}2 goto pc+1\nr0 = 0\nexit`;
       const { runtime, loaded } = load(engine, program(source));
       const ctx = runtime.arena.allocate(16);

@@ -3,7 +3,13 @@
 import { stateKey, type BpfLink, type BpfProg, type Fork, type Holder, type Kernel, type StateKey } from '@libbpf-ts/kernel';
 import { hookNumber, netOf, XDP_HOOK, type NetDevice, type Skb, type XdpRunner } from '@libbpf-ts/net';
 import {
-  BPF_XDP_CPUMAP, BPF_XDP_DEVMAP, KernelError, XDP_FLAGS_DRV_MODE, XDP_FLAGS_HW_MODE, XDP_FLAGS_REPLACE, XDP_FLAGS_SKB_MODE,
+  BPF_XDP_CPUMAP,
+  BPF_XDP_DEVMAP,
+  KernelError,
+  XDP_FLAGS_DRV_MODE,
+  XDP_FLAGS_HW_MODE,
+  XDP_FLAGS_REPLACE,
+  XDP_FLAGS_SKB_MODE,
   XDP_FLAGS_UPDATE_IF_NOEXIST,
 } from '@libbpf-ts/uapi';
 
@@ -55,8 +61,10 @@ export class XdpDevices {
     if (request.flags & XDP_FLAGS_REPLACE && now?.prog !== request.replaces) {
       throw new KernelError('EEXIST', `${device} runs another XDP program than the one to be replaced`, 'flags');
     }
-    if (prog && now && now.mode !== mode) throw new KernelError('EEXIST', 'native and generic XDP cannot be on one device together', 'flags');
-    if (prog && now && request.flags & XDP_FLAGS_UPDATE_IF_NOEXIST) throw new KernelError('EBUSY', `${device} has an XDP program already`, 'flags');
+    if (prog && now && now.mode !== mode)
+      throw new KernelError('EEXIST', 'native and generic XDP cannot be on one device together', 'flags');
+    if (prog && now && request.flags & XDP_FLAGS_UPDATE_IF_NOEXIST)
+      throw new KernelError('EBUSY', `${device} has an XDP program already`, 'flags');
     if (prog) checkAttachType(prog);
     if (prog === now?.prog) return;
     if (!link) prog?.acquire(this.#holder(device));
@@ -120,7 +128,8 @@ function checkFlags({ flags, link }: XdpRequest): 'native' | 'generic' {
   const modes = flags & MODES;
   if (link && flags & ~MODES) throw new KernelError('EINVAL', 'a link takes no flags but the mode', 'flags');
   if (modes & (modes - 1)) throw new KernelError('EINVAL', 'only one XDP mode can be asked for', 'flags');
-  if (modes & XDP_FLAGS_HW_MODE) throw new KernelError('EOPNOTSUPP', 'no device here takes XDP programs into hardware', 'flags');
+  if (modes & XDP_FLAGS_HW_MODE)
+    throw new KernelError('EOPNOTSUPP', 'no device here takes XDP programs into hardware', 'flags');
   return modes & XDP_FLAGS_SKB_MODE ? 'generic' : 'native';
 }
 

@@ -6,9 +6,15 @@ import type { Arena } from '@libbpf-ts/vm';
 
 /** Byte offsets from the context's address. */
 export const XDP = {
-  data: 0, data_end: 4, data_meta: 8, ingress_ifindex: 12, rx_queue_index: 16, egress_ifindex: 20,
+  data: 0,
+  data_end: 4,
+  data_meta: 8,
+  ingress_ifindex: 12,
+  rx_queue_index: 16,
+  egress_ifindex: 20,
   /** Start of the buffer, and the last address that the frame may grow to. */
-  hard_start: 24, hard_end: 28,
+  hard_start: 24,
+  hard_end: 28,
   /** Bytes of the frame that are not linear. */
   frags: 32,
   size: 48,

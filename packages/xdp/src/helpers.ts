@@ -16,7 +16,12 @@ const OFFSET_MAX = 0xffff;
 function helper(name: string, args: readonly HelperType[], run: (frame: XdpFrame, ...rest: number[]) => number): HelperFactory {
   return (kernel): VmHelper => {
     const { arena } = netOf(kernel);
-    return { name: `bpf_${name}`, args, returns: 's32', run: (context, ...rest) => run(new XdpFrame(arena, context!), ...rest) };
+    return {
+      name: `bpf_${name}`,
+      args,
+      returns: 's32',
+      run: (context, ...rest) => run(new XdpFrame(arena, context!), ...rest),
+    };
   };
 }
 
@@ -24,7 +29,8 @@ const adjustHead: HelperFactory = helper('xdp_adjust_head', ['u32', 'u32'], (fra
   const meta = frame.get('data_meta');
   const length = frame.get('data') - meta;
   const data = frame.get('data') + (offset! | 0);
-  if (data < frame.get('hard_start') + XDP_FRAME_SIZE + length || data > frame.get('data_end') - ETH_HLEN) return failed('EINVAL');
+  if (data < frame.get('hard_start') + XDP_FRAME_SIZE + length || data > frame.get('data_end') - ETH_HLEN)
+    return failed('EINVAL');
   frame.arena.u8.copyWithin(data - length, meta, meta + length);
   frame.set('data_meta', data - length);
   frame.set('data', data);
@@ -76,7 +82,9 @@ const storeBytes: HelperFactory = helper('xdp_store_bytes', ['u32', 'u32', 'u32'
 
 /** bpf_perf_event_output with a part of the frame behind the program's own data. */
 const eventOutput: HelperFactory = (kernel) => ({
-  name: 'bpf_perf_event_output', args: ['u32', 'u32', 'u64', 'u32', 'u64'], returns: 's32',
+  name: 'bpf_perf_event_output',
+  args: ['u32', 'u32', 'u64', 'u32', 'u64'],
+  returns: 's32',
   run: (context, map, flags, flagsHigh, data, size, sizeHigh) => {
     const factory = kernel.helpers.get(id.BPF_FUNC_perf_event_output);
     if (!factory) return failed('EOPNOTSUPP');
@@ -100,7 +108,12 @@ const eventOutput: HelperFactory = (kernel) => ({
 /** By BPF_FUNC_* number. */
 export const xdpHelpers: ReadonlyMap<number, HelperFactory> = new Map<number, HelperFactory>([
   ...xdpNetHelpers,
-  [id.BPF_FUNC_xdp_adjust_head, adjustHead], [id.BPF_FUNC_xdp_adjust_meta, adjustMeta], [id.BPF_FUNC_xdp_adjust_tail, adjustTail],
-  [id.BPF_FUNC_xdp_get_buff_len, getBuffLen], [id.BPF_FUNC_xdp_load_bytes, loadBytes], [id.BPF_FUNC_xdp_store_bytes, storeBytes],
-  [id.BPF_FUNC_perf_event_output, eventOutput], [id.BPF_FUNC_redirect_map, redirectMap],
+  [id.BPF_FUNC_xdp_adjust_head, adjustHead],
+  [id.BPF_FUNC_xdp_adjust_meta, adjustMeta],
+  [id.BPF_FUNC_xdp_adjust_tail, adjustTail],
+  [id.BPF_FUNC_xdp_get_buff_len, getBuffLen],
+  [id.BPF_FUNC_xdp_load_bytes, loadBytes],
+  [id.BPF_FUNC_xdp_store_bytes, storeBytes],
+  [id.BPF_FUNC_perf_event_output, eventOutput],
+  [id.BPF_FUNC_redirect_map, redirectMap],
 ]);

@@ -14,7 +14,8 @@ export const xdpLinkOps: LinkOps<XdpLinkData> = {
   updateProg(link, prog, oldProg) {
     const current = link.prog!;
     if (!link.data.device) throw new KernelError('ENOLINK', `link ${link.id} is not attached any more`, 'link_fd');
-    if (oldProg && oldProg !== current) throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
+    if (oldProg && oldProg !== current)
+      throw new KernelError('EPERM', `the link runs program ${current.id}, not ${oldProg.id}`, 'old_prog_fd');
     if (prog.type !== current.type || prog.expectedAttachType !== current.expectedAttachType) {
       throw new KernelError('EINVAL', `program ${prog.id} is of another type or attach type`, 'new_prog_fd');
     }
@@ -47,6 +48,7 @@ export function setXdp(task: Task, ifindex: number, fd: number, flags = 0, expec
   const device = netnsOf(task).byIndex(ifindex);
   if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${ifindex}`, 'ifindex');
   const prog = fd < 0 ? null : task.prog(fd, 'fd', BPF_PROG_TYPE_XDP);
-  const replaces = expectedFd === undefined || expectedFd < 0 ? undefined : task.prog(expectedFd, 'expected_fd', BPF_PROG_TYPE_XDP);
+  const replaces =
+    expectedFd === undefined || expectedFd < 0 ? undefined : task.prog(expectedFd, 'expected_fd', BPF_PROG_TYPE_XDP);
   task.kernel.because(task, 'RTM_SETLINK', () => xdpDevices(task.kernel).attach(device, { prog, link: null, flags, replaces }));
 }

@@ -2,9 +2,26 @@
 
 import type { BpfMap, BpfProg, HelperFactory } from '@libbpf-ts/kernel';
 import { redirectTarget, redirectTargets, type RedirectTarget } from '@libbpf-ts/maps';
-import { emptyRedirect, ETH_HLEN, netOf, placeAt, VLAN_HLEN, type Net, type NetDevice, type Outcome, type Skb } from '@libbpf-ts/net';
 import {
-  BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH, XDP_ABORTED, XDP_PASS, XDP_REDIRECT,
+  emptyRedirect,
+  ETH_HLEN,
+  netOf,
+  placeAt,
+  VLAN_HLEN,
+  type Net,
+  type NetDevice,
+  type Outcome,
+  type Skb,
+} from '@libbpf-ts/net';
+import {
+  BPF_F_BROADCAST,
+  BPF_F_EXCLUDE_INGRESS,
+  BPF_MAP_TYPE_CPUMAP,
+  BPF_MAP_TYPE_DEVMAP,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  XDP_ABORTED,
+  XDP_PASS,
+  XDP_REDIRECT,
 } from '@libbpf-ts/uapi';
 
 import { xdpDevices } from './devices.ts';
@@ -17,7 +34,9 @@ const isDevmap = (map: BpfMap): boolean => map.type === BPF_MAP_TYPE_DEVMAP || m
 export const redirectMap: HelperFactory = (kernel) => {
   const net = netOf(kernel);
   return {
-    name: 'bpf_redirect_map', args: ['u32', 'u64', 'u64'], returns: 's32',
+    name: 'bpf_redirect_map',
+    args: ['u32', 'u64', 'u64'],
+    returns: 's32',
     run: (address, key, _keyHigh, flags, flagsHigh) => {
       const map = kernel.mapAt(address!);
       const known = ACTION_MASK | (isDevmap(map) ? BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS : 0);
@@ -35,7 +54,12 @@ export const redirectMap: HelperFactory = (kernel) => {
 /** Without a target to all of the map. Takes the packet over. */
 function send(map: BpfMap, target: RedirectTarget | undefined, exclude: boolean, device: NetDevice, skb: Skb): Outcome {
   const { net } = device;
-  if (target) return isDevmap(map) ? toDevice(map, target, device, skb) : map.type === BPF_MAP_TYPE_CPUMAP ? toCpu(map, target, device, skb) : dropped(net, device, skb);
+  if (target)
+    return isDevmap(map)
+      ? toDevice(map, target, device, skb)
+      : map.type === BPF_MAP_TYPE_CPUMAP
+        ? toCpu(map, target, device, skb)
+        : dropped(net, device, skb);
   const targets = redirectTargets(map).filter(({ value }) => !(exclude && value === device.ifindex));
   for (const each of targets) toDevice(map, each, device, net.skbs.clone(skb));
   net.skbs.free(skb);

@@ -12,7 +12,11 @@ import { testRunXdp } from './test-run.ts';
 import { xdpVerifierOps } from './verifier-ops.ts';
 
 export const xdpType: ProgTypeOps = {
-  type: BPF_PROG_TYPE_XDP, name: 'xdp', verifier: xdpVerifierOps, helper: (id) => xdpHelpers.get(id), testRun: testRunXdp,
+  type: BPF_PROG_TYPE_XDP,
+  name: 'xdp',
+  verifier: xdpVerifierOps,
+  helper: (id) => xdpHelpers.get(id),
+  testRun: testRunXdp,
 };
 
 /** Installs the program type and its links; installs the network stack where it is missing. */

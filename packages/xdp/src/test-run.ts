@@ -1,9 +1,28 @@
 /** BPF_PROG_TEST_RUN of XDP programs. Mirrors bpf_prog_test_run_xdp. */
 
 import type { BpfCall, BpfProg } from '@libbpf-ts/kernel';
-import { ETH_HLEN, finish, finishContext, netnsOf, netOf, placeAt, readContext, runRepeated, xdpRedirect, type NetDevice, type Skb } from '@libbpf-ts/net';
 import {
-  BPF_F_TEST_XDP_LIVE_FRAMES, BPF_XDP_CPUMAP, BPF_XDP_DEVMAP, KernelError, xdp_md, XDP_PASS, XDP_REDIRECT, XDP_TX,
+  ETH_HLEN,
+  finish,
+  finishContext,
+  netnsOf,
+  netOf,
+  placeAt,
+  readContext,
+  runRepeated,
+  xdpRedirect,
+  type NetDevice,
+  type Skb,
+} from '@libbpf-ts/net';
+import {
+  BPF_F_TEST_XDP_LIVE_FRAMES,
+  BPF_XDP_CPUMAP,
+  BPF_XDP_DEVMAP,
+  KernelError,
+  xdp_md,
+  XDP_PASS,
+  XDP_REDIRECT,
+  XDP_TX,
 } from '@libbpf-ts/uapi';
 
 import { xdpDevices } from './devices.ts';
@@ -55,7 +74,8 @@ export function testRunXdp(call: BpfCall<10>, prog: BpfProg): void {
 
 function checkBatch({ attr }: BpfCall<10>, live: boolean): void {
   if (!live && attr.batch_size !== 0) refuse('batch_size is for live frames only', 'batch_size');
-  if (live && attr.batch_size > MAX_BATCH) throw new KernelError('E2BIG', `a batch has at most ${MAX_BATCH} frames`, 'batch_size');
+  if (live && attr.batch_size > MAX_BATCH)
+    throw new KernelError('E2BIG', `a batch has at most ${MAX_BATCH} frames`, 'batch_size');
 }
 
 /** Bytes of metadata that the caller's context asks for: its `data` is their number. */

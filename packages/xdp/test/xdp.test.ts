@@ -1,7 +1,23 @@
 import { ethernet, udp, XDP_HOOK, hookNumber } from '@libbpf-ts/net';
 import {
-  BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_LINK_UPDATE, BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_UPDATE_ELEM, BPF_PROG_ATTACH,
-  BPF_PROG_LOAD, BPF_PROG_QUERY, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_XDP, BPF_XDP, BPF_XDP_DEVMAP, cString, errnoName, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
+  BPF_MAP_CREATE,
+  BPF_MAP_LOOKUP_ELEM,
+  BPF_MAP_TYPE_DEVMAP_HASH,
+  BPF_MAP_UPDATE_ELEM,
+  BPF_PROG_ATTACH,
+  BPF_PROG_LOAD,
+  BPF_PROG_QUERY,
+  BPF_PROG_TEST_RUN,
+  BPF_PROG_TYPE_XDP,
+  BPF_XDP,
+  BPF_XDP_DEVMAP,
+  cString,
+  errnoName,
+  XDP_FLAGS_DRV_MODE,
+  XDP_FLAGS_SKB_MODE,
 } from '@libbpf-ts/uapi';
 import { assemble, encode } from '@libbpf-ts/isa';
 import { isKernelError } from '@libbpf-ts/uapi';
@@ -18,7 +34,14 @@ function link(world: World, prog: number, more: Record<string, number> = {}): nu
   return world.task.bpf(BPF_LINK_CREATE, { prog_fd: prog, target_ifindex: world.dev.ifindex, attach_type: BPF_XDP, ...more });
 }
 
-test.each([[0, 'dropped'], [1, 'dropped'], [2, 'delivered'], [3, 'sent'], [4, 'dropped'], [9, 'dropped']])('a program that returns %i', (act, outcome) => {
+test.each([
+  [0, 'dropped'],
+  [1, 'dropped'],
+  [2, 'delivered'],
+  [3, 'sent'],
+  [4, 'dropped'],
+  [9, 'dropped'],
+])('a program that returns %i', (act, outcome) => {
   const world = boot();
   expect(link(world, returns(world, act))).toBeGreaterThan(0);
   expect(world.dev.receive(frame)).toMatchObject({ outcome, xdp: act });
@@ -39,7 +62,9 @@ test('links: one a device, update, detach', () => {
   expect(task.bpf(BPF_LINK_DETACH, { link_fd: fd })).toBe(0);
   expect(errnoName(task.bpf(BPF_LINK_UPDATE, { link_fd: fd, new_prog_fd: drop }))).toBe('ENOLINK');
   expect(world.dev.xdp).toBeNull();
-  expect(errnoName(task.bpf(BPF_PROG_ATTACH, { target_ifindex: world.dev.ifindex, attach_bpf_fd: drop, attach_type: BPF_XDP }))).toBe('EINVAL');
+  expect(
+    errnoName(task.bpf(BPF_PROG_ATTACH, { target_ifindex: world.dev.ifindex, attach_bpf_fd: drop, attach_type: BPF_XDP })),
+  ).toBe('EINVAL');
   expect(errnoName(task.bpf(BPF_PROG_QUERY, { target_ifindex: world.dev.ifindex, attach_type: BPF_XDP }))).toBe('EINVAL');
   expect(errnoName(link(world, drop, { target_ifindex: 999 }))).toBe('EINVAL');
   expect(errnoName(link(world, drop, { flags: 1 }))).toBe('EINVAL');
@@ -74,10 +99,13 @@ test('a link and a program without one keep off each other', () => {
 test('metadata of XDP is there for tc, and the VLAN tag is inline for XDP', () => {
   const world = boot();
   const { dev, net } = world;
-  const text = 'r6 = r1; r2 = -4; call bpf_xdp_adjust_meta#54; r2 = *(u32 *)(r6 + 8); r3 = *(u32 *)(r6 + 0); r4 = r2; r4 += 4; if r4 > r3 goto pc+1; *(u32 *)(r2 + 0) = 77; r0 = 2; exit';
+  const text =
+    'r6 = r1; r2 = -4; call bpf_xdp_adjust_meta#54; r2 = *(u32 *)(r6 + 8); r3 = *(u32 *)(r6 + 0); r4 = r2; r4 += 4; if r4 > r3 goto pc+1; *(u32 *)(r2 + 0) = 77; r0 = 2; exit';
   link(world, program(world, text));
   const seen: number[] = [];
-  dev.ingress.cls = { run: (skb) => (seen.push(net.arena.u32[skb.get('data_meta') >> 2] ?? 0, skb.metaLength, skb.get('vlan_present')), -1) };
+  dev.ingress.cls = {
+    run: (skb) => (seen.push(net.arena.u32[skb.get('data_meta') >> 2] ?? 0, skb.metaLength, skb.get('vlan_present')), -1),
+  };
   dev.receive(udp({ vlan: [{ tci: 5 }] }));
   dev.receive(udp());
   expect(seen[1]).toBe(4);
@@ -97,7 +125,12 @@ describe('bpf_redirect_map', () => {
     const body = encode(assemble(`r2 = ${key}\nr3 = ${flags}\ncall bpf_redirect_map#51\nexit`));
     const load64 = Uint8Array.of(0x18, 0x11, 0, 0, map, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     const insns = Uint8Array.of(...load64, ...body);
-    return task.bpf(BPF_PROG_LOAD, { prog_type: BPF_PROG_TYPE_XDP, insns, insn_cnt: insns.length / 8, license: cString('GPL') });
+    return task.bpf(BPF_PROG_LOAD, {
+      prog_type: BPF_PROG_TYPE_XDP,
+      insns,
+      insn_cnt: insns.length / 8,
+      license: cString('GPL'),
+    });
   }
   const retval = ({ task }: World, prog_fd: number): number => {
     const attr = { prog_fd, data_in: frame, data_size_in: frame.length, retval: 0 };
@@ -125,7 +158,9 @@ describe('bpf_redirect_map', () => {
     for (let i = 0; i < 5; i++) expect(world.dev.receive(frame).outcome).toBe('redirected');
     expect(out.sent).toHaveLength(5);
     world.net.init.removeDevice(out);
-    expect(errnoName(world.task.bpf(BPF_MAP_LOOKUP_ELEM, { map_fd: map, key: Uint32Array.of(5), value: new Uint32Array(1) }))).toBe('ENOENT');
+    expect(
+      errnoName(world.task.bpf(BPF_MAP_LOOKUP_ELEM, { map_fd: map, key: Uint32Array.of(5), value: new Uint32Array(1) })),
+    ).toBe('ENOENT');
     expect(world.dev.receive(frame).outcome).toBe('dropped');
     expect(leaksAfter(world)).toEqual([]);
   });
@@ -149,7 +184,11 @@ describe('bpf_redirect_map', () => {
     const map = devmap(world, 8);
     const insns = encode(assemble('r0 = *(u32 *)(r1 + 20)\nif r0 == 3 goto pc+2\nr0 = 1\nexit\nr0 = 2\nexit'));
     const entry = task.bpf(BPF_PROG_LOAD, {
-      prog_type: BPF_PROG_TYPE_XDP, insns, insn_cnt: insns.length / 8, license: cString('GPL'), expected_attach_type: BPF_XDP_DEVMAP,
+      prog_type: BPF_PROG_TYPE_XDP,
+      insns,
+      insn_cnt: insns.length / 8,
+      license: cString('GPL'),
+      expected_attach_type: BPF_XDP_DEVMAP,
     });
     expect(put(world, map, 5, out.ifindex, entry)).toBe(0);
     expect(out.ifindex).toBe(3);
@@ -162,7 +201,13 @@ describe('bpf_redirect_map', () => {
 
 test('live frames go through the stack', () => {
   const world = boot();
-  const attr = { prog_fd: returns(world, 2), data_in: ethernet(0x0800, new Uint8Array(50)), data_size_in: 64, flags: 2, repeat: 10 };
+  const attr = {
+    prog_fd: returns(world, 2),
+    data_in: ethernet(0x0800, new Uint8Array(50)),
+    data_size_in: 64,
+    flags: 2,
+    repeat: 10,
+  };
   expect(world.task.bpf(BPF_PROG_TEST_RUN, attr)).toBe(0);
   expect(world.net.skbs.inUse).toBe(0);
   expect(leaksAfter(world)).toEqual([]);

@@ -26,12 +26,16 @@ export const skb_load_bytes: HelperFactory = helper('skb_load_bytes', ['u32', 'u
   };
 });
 
-export const skb_load_bytes_relative: HelperFactory = helper('skb_load_bytes_relative', ['u32', 'u32', 'u32', 'u32', 'u32'], 's32', (net) =>
-  (context, offset, to, length, start) => {
+export const skb_load_bytes_relative: HelperFactory = helper(
+  'skb_load_bytes_relative',
+  ['u32', 'u32', 'u32', 'u32', 'u32'],
+  's32',
+  (net) => (context, offset, to, length, start) => {
     const skb = skbAt(net, context!);
     const at = to! >>> 0;
     const count = length! >>> 0;
-    const base = start === BPF_HDR_START_MAC ? skb.get('mac_header') : start === BPF_HDR_START_NET ? skb.get('network_header') : 0;
+    const base =
+      start === BPF_HDR_START_MAC ? skb.get('mac_header') : start === BPF_HDR_START_NET ? skb.get('network_header') : 0;
     const from = base + (offset! >>> 0);
     if (base === 0 || offset! >>> 0 > 0xffff || from + count > skb.get('data_end')) {
       net.arena.u8.fill(0, at, at + count);
@@ -39,10 +43,14 @@ export const skb_load_bytes_relative: HelperFactory = helper('skb_load_bytes_rel
     }
     net.arena.u8.copyWithin(at, from, from + count);
     return 0;
-  });
+  },
+);
 
-export const skb_store_bytes: HelperFactory = helper('skb_store_bytes', ['u32', 'u32', 'u32', 'u32', 'u64'], 's32', (net) =>
-  (context, offset, from, length, flags, flagsHigh) => {
+export const skb_store_bytes: HelperFactory = helper(
+  'skb_store_bytes',
+  ['u32', 'u32', 'u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, offset, from, length, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const at = offset! >>> 0;
     const count = length! >>> 0;
@@ -51,8 +59,13 @@ export const skb_store_bytes: HelperFactory = helper('skb_store_bytes', ['u32', 
     net.arena.u8.copyWithin(skb.data + at, from! >>> 0, (from! >>> 0) + count);
     if (flags! & BPF_F_INVALIDATE_HASH) clearHash(skb);
     return 0;
-  });
+  },
+);
 
 /** Everything is linear here; only the length is checked. */
-export const skb_pull_data: HelperFactory = helper('skb_pull_data', ['u32', 'u32'], 's32', (net) =>
-  (context, length) => (length! >>> 0 > skbAt(net, context!).len ? failed('ENOMEM') : 0));
+export const skb_pull_data: HelperFactory = helper(
+  'skb_pull_data',
+  ['u32', 'u32'],
+  's32',
+  (net) => (context, length) => (length! >>> 0 > skbAt(net, context!).len ? failed('ENOMEM') : 0),
+);

@@ -2,8 +2,15 @@
 
 import type { HelperFactory } from '@libbpf-ts/kernel';
 import {
-  BPF_CSUM_LEVEL_DEC, BPF_CSUM_LEVEL_INC, BPF_CSUM_LEVEL_QUERY, BPF_CSUM_LEVEL_RESET, BPF_F_HDR_FIELD_MASK, BPF_F_IPV6, BPF_F_MARK_ENFORCE,
-  BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR,
+  BPF_CSUM_LEVEL_DEC,
+  BPF_CSUM_LEVEL_INC,
+  BPF_CSUM_LEVEL_QUERY,
+  BPF_CSUM_LEVEL_RESET,
+  BPF_F_HDR_FIELD_MASK,
+  BPF_F_IPV6,
+  BPF_F_MARK_ENFORCE,
+  BPF_F_MARK_MANGLED_0,
+  BPF_F_PSEUDO_HDR,
 } from '@libbpf-ts/uapi';
 
 import { CHECKSUM_COMPLETE, CHECKSUM_NONE, CHECKSUM_UNNECESSARY, type Skb } from '../skb.ts';
@@ -54,8 +61,11 @@ function fieldAt(skb: Skb, offset: number): number {
   return skb.data + offset;
 }
 
-export const l3_csum_replace: HelperFactory = helper('l3_csum_replace', ['u32', 'u32', 'u64', 'u64', 'u64'], 's32', (net) =>
-  (context, offset, from, fromHigh, to, _toHigh, flags, flagsHigh) => {
+export const l3_csum_replace: HelperFactory = helper(
+  'l3_csum_replace',
+  ['u32', 'u32', 'u64', 'u64', 'u64'],
+  's32',
+  (net) => (context, offset, from, fromHigh, to, _toHigh, flags, flagsHigh) => {
     const at = fieldAt(skbAt(net, context!), offset! >>> 0);
     if (flags! & ~BPF_F_HDR_FIELD_MASK || flagsHigh) return failed('EINVAL');
     if (at < 0) return at;
@@ -64,14 +74,22 @@ export const l3_csum_replace: HelperFactory = helper('l3_csum_replace', ['u32', 
     const size = flags! & BPF_F_HDR_FIELD_MASK;
     if (size === 0 && (from || fromHigh)) return failed('EINVAL');
     if (size !== 0 && size !== 2 && size !== 4) return failed('EINVAL');
-    view.setUint16(at, size === 0 ? replaceByDiff(old, to!) : size === 2 ? replace2(old, from!, to!) : replace(old, from!, to!), true);
+    view.setUint16(
+      at,
+      size === 0 ? replaceByDiff(old, to!) : size === 2 ? replace2(old, from!, to!) : replace(old, from!, to!),
+      true,
+    );
     return 0;
-  });
+  },
+);
 
 const L4_FLAGS = BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE | BPF_F_PSEUDO_HDR | BPF_F_HDR_FIELD_MASK | BPF_F_IPV6;
 
-export const l4_csum_replace: HelperFactory = helper('l4_csum_replace', ['u32', 'u32', 'u64', 'u64', 'u64'], 's32', (net) =>
-  (context, offset, from, fromHigh, to, _toHigh, flags, flagsHigh) => {
+export const l4_csum_replace: HelperFactory = helper(
+  'l4_csum_replace',
+  ['u32', 'u32', 'u64', 'u64', 'u64'],
+  's32',
+  (net) => (context, offset, from, fromHigh, to, _toHigh, flags, flagsHigh) => {
     const at = fieldAt(skbAt(net, context!), offset! >>> 0);
     if (flags! & ~L4_FLAGS || flagsHigh) return failed('EINVAL');
     if (at < 0) return at;
@@ -86,18 +104,24 @@ export const l4_csum_replace: HelperFactory = helper('l4_csum_replace', ['u32', 
     const sum = size === 0 ? replaceByDiff(old, to!) : replace(old, from! & mask, to! & mask);
     view.setUint16(at, mangled && sum === 0 ? 0xffff : sum, true);
     return 0;
-  });
+  },
+);
 
 /** Also for XDP programs: it touches no packet. */
-export const csum_diff: HelperFactory = helper('csum_diff', ['u32', 'u32', 'u32', 'u32', 'u32'], 's32', (net) =>
-  (from, fromSize, to, toSize, seed) => {
+export const csum_diff: HelperFactory = helper(
+  'csum_diff',
+  ['u32', 'u32', 'u32', 'u32', 'u32'],
+  's32',
+  (net) => (from, fromSize, to, toSize, seed) => {
     const { u8 } = net.arena;
     const initial = seed! >>> 0;
-    if (fromSize && toSize) return from32to16(csumSub(csumPartial(u8, to! >>> 0, toSize, initial), csumPartial(u8, from! >>> 0, fromSize, 0)));
+    if (fromSize && toSize)
+      return from32to16(csumSub(csumPartial(u8, to! >>> 0, toSize, initial), csumPartial(u8, from! >>> 0, fromSize, 0)));
     if (toSize) return from32to16(csumPartial(u8, to! >>> 0, toSize, initial));
     if (fromSize) return from32to16(~csumPartial(u8, from! >>> 0, fromSize, ~initial >>> 0) >>> 0);
     return from32to16(initial);
-  });
+  },
+);
 
 export const csum_update: HelperFactory = helper('csum_update', ['u32', 'u32'], 'u64', (net, kernel) => (context, csum) => {
   const skb = skbAt(net, context!);

@@ -10,7 +10,10 @@ import { netOf } from '../subsystem.ts';
 
 /** A row: the helper's name without `bpf_`, its argument types, and what makes its implementation for a kernel. */
 export function helper(
-  name: string, args: readonly HelperType[], returns: VmHelper['returns'], make: (net: Net, kernel: Kernel) => VmHelper['run'],
+  name: string,
+  args: readonly HelperType[],
+  returns: VmHelper['returns'],
+  make: (net: Net, kernel: Kernel) => VmHelper['run'],
 ): HelperFactory {
   return (kernel) => ({ name: `bpf_${name}`, args, returns, run: make(netOf(kernel), kernel) });
 }

@@ -13,7 +13,14 @@ export function clearHash(skb: Skb): void {
 
 /** A hash over addresses, protocol and ports, never 0: like the kernel's in that a flow keeps it, unlike it in its value. */
 function flowHash(skb: Skb, seed: number): number {
-  const { etherType, saddr = [], daddr = [], protocol = 0, sport = 0, dport = 0 } = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
+  const {
+    etherType,
+    saddr = [],
+    daddr = [],
+    protocol = 0,
+    sport = 0,
+    dport = 0,
+  } = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
   let hash = seed | 0;
   const mix = (value: number): void => {
     hash = Math.imul(hash ^ value, 0x0100_0193);

@@ -12,7 +12,8 @@ import { SKB, SKB_TEST_SOCKET } from '../skb.ts';
 import { failed, helper, skbAt } from './define.ts';
 import { from32to16 } from './csum.ts';
 
-const always = (name: string, args: readonly HelperType[], value: number): HelperFactory => helper(name, args, 's32', () => () => value);
+const always = (name: string, args: readonly HelperType[], value: number): HelperFactory =>
+  helper(name, args, 's32', () => () => value);
 
 /** A u64 that fits 32 bits: 0 without a socket. */
 const ofSocket = (name: string, value: number, args: readonly HelperType[] = ['u32']): HelperFactory =>
@@ -34,18 +35,31 @@ export const skb_cgroup_id: HelperFactory = ofSocket('skb_cgroup_id', ROOT_CGROU
 export const get_socket_cookie: HelperFactory = ofSocket('get_socket_cookie', 1);
 
 /** Only level 0, the root, is there. */
-export const skb_ancestor_cgroup_id: HelperFactory = helper('skb_ancestor_cgroup_id', ['u32', 'u32'], 'u64', (net, kernel) => (context, level) => {
-  kernel.runtime.returnHigh.value = 0;
-  return skbAt(net, context!).flags & SKB_TEST_SOCKET && level === 0 ? ROOT_CGROUP : 0;
-});
+export const skb_ancestor_cgroup_id: HelperFactory = helper(
+  'skb_ancestor_cgroup_id',
+  ['u32', 'u32'],
+  'u64',
+  (net, kernel) => (context, level) => {
+    kernel.runtime.returnHigh.value = 0;
+    return skbAt(net, context!).flags & SKB_TEST_SOCKET && level === 0 ? ROOT_CGROUP : 0;
+  },
+);
 
-export const get_socket_uid: HelperFactory = helper('get_socket_uid', ['u32'], 's32', (net) => (context) =>
-  (skbAt(net, context!).flags & SKB_TEST_SOCKET ? 0 : NOBODY));
-export const skb_get_xfrm_state: HelperFactory = helper('skb_get_xfrm_state', ['u32', 'u32', 'u32', 'u32', 'u64'], 's32', (net) =>
-  (_context, _index, to, size) => {
+export const get_socket_uid: HelperFactory = helper(
+  'get_socket_uid',
+  ['u32'],
+  's32',
+  (net) => (context) => (skbAt(net, context!).flags & SKB_TEST_SOCKET ? 0 : NOBODY),
+);
+export const skb_get_xfrm_state: HelperFactory = helper(
+  'skb_get_xfrm_state',
+  ['u32', 'u32', 'u32', 'u32', 'u64'],
+  's32',
+  (net) => (_context, _index, to, size) => {
     net.arena.u8.fill(0, to! >>> 0, (to! >>> 0) + (size! >>> 0));
     return failed('EINVAL');
-  });
+  },
+);
 
 /** 1 and up, in the order of the namespaces; a context pointer of 0 means the first one. */
 export const get_netns_cookie: HelperFactory = helper('get_netns_cookie', ['u32'], 'u64', (net, kernel) => (context) => {
@@ -53,18 +67,23 @@ export const get_netns_cookie: HelperFactory = helper('get_netns_cookie', ['u32'
   return (context === 0 ? 0 : (net.deviceOf(skbAt(net, context!))?.netns.id ?? 0)) + 1;
 });
 
-export const skb_set_tstamp: HelperFactory = helper('skb_set_tstamp', ['u32', 'u64', 'u32'], 's32', (net) => (context, low, high, type) => {
-  const skb = skbAt(net, context!);
-  if (skb.protocol !== ETH_P_IP && skb.protocol !== ETH_P_IPV6) return failed('EOPNOTSUPP');
-  const zero = low === 0 && high === 0;
-  const known = type === BPF_SKB_CLOCK_REALTIME || type === BPF_SKB_CLOCK_MONOTONIC || type === BPF_SKB_CLOCK_TAI;
-  if (!known || (zero && type !== BPF_SKB_CLOCK_REALTIME)) return failed('EINVAL');
-  const { u32, u8 } = net.arena;
-  u32[(context! + SKB.tstamp) >> 2] = low!;
-  u32[(context! + SKB.tstamp + 4) >> 2] = high!;
-  u8[context! + SKB.tstamp_type] = type!;
-  return 0;
-});
+export const skb_set_tstamp: HelperFactory = helper(
+  'skb_set_tstamp',
+  ['u32', 'u64', 'u32'],
+  's32',
+  (net) => (context, low, high, type) => {
+    const skb = skbAt(net, context!);
+    if (skb.protocol !== ETH_P_IP && skb.protocol !== ETH_P_IPV6) return failed('EOPNOTSUPP');
+    const zero = low === 0 && high === 0;
+    const known = type === BPF_SKB_CLOCK_REALTIME || type === BPF_SKB_CLOCK_MONOTONIC || type === BPF_SKB_CLOCK_TAI;
+    if (!known || (zero && type !== BPF_SKB_CLOCK_REALTIME)) return failed('EINVAL');
+    const { u32, u8 } = net.arena;
+    u32[(context! + SKB.tstamp) >> 2] = low!;
+    u32[(context! + SKB.tstamp + 4) >> 2] = high!;
+    u8[context! + SKB.tstamp_type] = type!;
+    return 0;
+  },
+);
 
 /** Marks congestion experienced where the sender can take it: 1 if the packet is marked now. */
 export const skb_ecn_set_ce: HelperFactory = helper('skb_ecn_set_ce', ['u32'], 's32', (net) => (context) => {

@@ -1,7 +1,15 @@
 /** bpf_redirect and its relatives. */
 
 import type { HelperFactory } from '@libbpf-ts/kernel';
-import { BPF_F_INGRESS, BPF_F_NEIGH, BPF_F_PEER, TC_ACT_REDIRECT, TC_ACT_SHOT, XDP_ABORTED, XDP_REDIRECT } from '@libbpf-ts/uapi';
+import {
+  BPF_F_INGRESS,
+  BPF_F_NEIGH,
+  BPF_F_PEER,
+  TC_ACT_REDIRECT,
+  TC_ACT_SHOT,
+  XDP_ABORTED,
+  XDP_REDIRECT,
+} from '@libbpf-ts/uapi';
 
 import { emptyRedirect, forwardable } from '../redirect.ts';
 import { scrub } from '../net.ts';
@@ -20,27 +28,39 @@ export const xdp_redirect: HelperFactory = helper('redirect', ['u32', 'u64'], 's
   return XDP_REDIRECT;
 });
 
-export const redirect_peer: HelperFactory = helper('redirect_peer', ['u32', 'u64'], 's32', (net) => (ifindex, flags, flagsHigh) => {
-  if (flags || flagsHigh) return TC_ACT_SHOT;
-  net.redirect = { ...emptyRedirect(), ifindex: ifindex! >>> 0, flags: BPF_F_PEER };
-  return TC_ACT_REDIRECT;
-});
+export const redirect_peer: HelperFactory = helper(
+  'redirect_peer',
+  ['u32', 'u64'],
+  's32',
+  (net) => (ifindex, flags, flagsHigh) => {
+    if (flags || flagsHigh) return TC_ACT_SHOT;
+    net.redirect = { ...emptyRedirect(), ifindex: ifindex! >>> 0, flags: BPF_F_PEER };
+    return TC_ACT_REDIRECT;
+  },
+);
 
 const REDIR_NEIGH_SIZE = 20;
 const AF_INET = 2;
 
-export const redirect_neigh: HelperFactory = helper('redirect_neigh', ['u32', 'u32', 'u32', 'u64'], 's32', (net) =>
-  (ifindex, params, length, flags, flagsHigh) => {
+export const redirect_neigh: HelperFactory = helper(
+  'redirect_neigh',
+  ['u32', 'u32', 'u32', 'u64'],
+  's32',
+  (net) => (ifindex, params, length, flags, flagsHigh) => {
     if ((length && length < REDIR_NEIGH_SIZE) || flags || flagsHigh) return TC_ACT_SHOT;
     const at = params! >>> 0;
     const bytes = net.arena.view.getUint32(at, true) === AF_INET ? 4 : 16;
     const nexthop = length ? net.arena.u8.slice(at + 4, at + 4 + bytes) : undefined;
     net.redirect = { ...emptyRedirect(), ifindex: ifindex! >>> 0, flags: BPF_F_NEIGH, nexthop };
     return TC_ACT_REDIRECT;
-  });
+  },
+);
 
-export const clone_redirect: HelperFactory = helper('clone_redirect', ['u32', 'u32', 'u64'], 's32', (net) =>
-  (context, ifindex, flags, flagsHigh) => {
+export const clone_redirect: HelperFactory = helper(
+  'clone_redirect',
+  ['u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, ifindex, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     if (flags! & ~BPF_F_INGRESS || flagsHigh) return failed('EINVAL');
     const target = net.deviceOf(skb)?.netns.byIndex(ifindex! >>> 0);
@@ -62,4 +82,5 @@ export const clone_redirect: HelperFactory = helper('clone_redirect', ['u32', 'u
     const outcome = net.send(target, copy);
     net.redirect = saved;
     return outcome === undefined ? failed('ENETDOWN') : outcome === 'dropped' ? 1 : 0;
-  });
+  },
+);

@@ -2,9 +2,19 @@
 
 import type { HelperFactory } from '@libbpf-ts/kernel';
 import {
-  BPF_ADJ_ROOM_ENCAP_L2_MASK, BPF_ADJ_ROOM_ENCAP_L2_SHIFT, BPF_ADJ_ROOM_MAC, BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
-  BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
-  BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+  BPF_ADJ_ROOM_ENCAP_L2_MASK,
+  BPF_ADJ_ROOM_ENCAP_L2_SHIFT,
+  BPF_ADJ_ROOM_MAC,
+  BPF_ADJ_ROOM_NET,
+  BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+  BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+  BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
+  BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+  BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+  BPF_F_ADJ_ROOM_ENCAP_L4_GRE,
+  BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+  BPF_F_ADJ_ROOM_FIXED_GSO,
+  BPF_F_ADJ_ROOM_NO_CSUM_RESET,
 } from '@libbpf-ts/uapi';
 
 import type { Net } from '../net.ts';
@@ -26,8 +36,11 @@ function minLength(skb: Skb): number {
   return transport > 0 ? transport : Math.max(0, skb.get('network_header') - skb.data);
 }
 
-export const skb_change_tail: HelperFactory = helper('skb_change_tail', ['u32', 'u32', 'u64'], 's32', (net) =>
-  (context, length, flags, flagsHigh) => {
+export const skb_change_tail: HelperFactory = helper(
+  'skb_change_tail',
+  ['u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, length, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const wanted = length! >>> 0;
     if (flags || flagsHigh || wanted > MAX_LENGTH || wanted < minLength(skb)) return failed('EINVAL');
@@ -38,10 +51,14 @@ export const skb_change_tail: HelperFactory = helper('skb_change_tail', ['u32', 
     }
     skb.setLength(wanted);
     return 0;
-  });
+  },
+);
 
-export const skb_change_head: HelperFactory = helper('skb_change_head', ['u32', 'u32', 'u64'], 's32', (net) =>
-  (context, room, flags, flagsHigh) => {
+export const skb_change_head: HelperFactory = helper(
+  'skb_change_head',
+  ['u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, room, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const grow = room! >>> 0;
     if (flags || flagsHigh || skb.len + grow > MAX_LENGTH) return failed('EINVAL');
@@ -50,7 +67,8 @@ export const skb_change_head: HelperFactory = helper('skb_change_head', ['u32', 
     net.arena.u8.fill(0, skb.data, skb.data + grow);
     skb.set('mac_header', skb.data);
     return 0;
-  });
+  },
+);
 
 /** Opens `length` zero bytes at `offset` from the start (`bpf_skb_net_hdr_push`). */
 function pushAt(net: Net, skb: Skb, offset: number, length: number): void {
@@ -80,8 +98,11 @@ function moveHeaders(skb: Skb, by: number, transportToo: boolean): void {
 }
 
 /** IPv4 to IPv6 and back: only the room for the header changes, the program writes it. `proto` is in network order. */
-export const skb_change_proto: HelperFactory = helper('skb_change_proto', ['u32', 'u32', 'u64'], 's32', (net) =>
-  (context, proto, flags, flagsHigh) => {
+export const skb_change_proto: HelperFactory = helper(
+  'skb_change_proto',
+  ['u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, proto, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     if (flags || flagsHigh) return failed('EINVAL');
     const to = ((proto! & 0xff) << 8) | ((proto! >> 8) & 0xff);
@@ -94,7 +115,8 @@ export const skb_change_proto: HelperFactory = helper('skb_change_proto', ['u32'
     skb.protocol = to;
     clearHash(skb);
     return 0;
-  });
+  },
+);
 
 export const skb_change_type: HelperFactory = helper('skb_change_type', ['u32', 'u32'], 's32', (net) => (context, type) => {
   const skb = skbAt(net, context!);
@@ -111,8 +133,11 @@ const LOW_FLAGS = KEEP | ENCAP_L3 | ENCAP_L4 | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | DEC
 /** The length of an inner link header is in the top byte of the 64 flag bits. */
 const L2_SHIFT = BPF_ADJ_ROOM_ENCAP_L2_SHIFT - 32;
 
-export const skb_adjust_room: HelperFactory = helper('skb_adjust_room', ['u32', 'u32', 'u32', 'u64'], 's32', (net) =>
-  (context, difference, mode, flags, flagsHigh) => {
+export const skb_adjust_room: HelperFactory = helper(
+  'skb_adjust_room',
+  ['u32', 'u32', 'u32', 'u64'],
+  's32',
+  (net) => (context, difference, mode, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const by = difference! | 0;
     const size = Math.abs(by);
@@ -130,10 +155,12 @@ export const skb_adjust_room: HelperFactory = helper('skb_adjust_room', ['u32', 
     const payload = skb.get('data_end') - skb.get('network_header');
     if (by < 0 && (size >= payload || payload - size < least)) return failed('ENOTSUPP');
     if (by >= 0 && skb.len + size > MAX_LENGTH) return failed('ENOTSUPP');
-    const result = by < 0 ? shrink(net, skb, offset, size, flags!, flagsHigh!) : grow(net, skb, offset, size, flags!, flagsHigh!);
+    const result =
+      by < 0 ? shrink(net, skb, offset, size, flags!, flagsHigh!) : grow(net, skb, offset, size, flags!, flagsHigh!);
     if (result === 0 && !(flags! & BPF_F_ADJ_ROOM_NO_CSUM_RESET)) resetChecksum(skb);
     return result;
-  });
+  },
+);
 
 function grow(net: Net, skb: Skb, offset: number, size: number, flags: number, flagsHigh: number): number {
   const encap = flags & ENCAP_L3;

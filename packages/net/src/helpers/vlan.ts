@@ -9,18 +9,23 @@ import { failed, helper, skbAt } from './define.ts';
 const isTag = (etherType: number): boolean => etherType === ETH_P_8021Q || etherType === ETH_P_8021AD;
 
 /** `proto` is in network order; what is no tag type becomes 802.1Q. */
-export const skb_vlan_push: HelperFactory = helper('skb_vlan_push', ['u32', 'u32', 'u32'], 's32', (net) => (context, proto, tci) => {
-  const skb = skbAt(net, context!);
-  const type = swap16(proto!);
-  if (skb.get('vlan_present') !== 0) {
-    const outer = swap16(skb.get('vlan_proto'));
-    skb.insertVlanInline(outer, skb.get('vlan_tci'));
-    skb.protocol = outer;
-    skb.set('mac_len', skb.get('mac_len') + VLAN_HLEN);
-  }
-  skb.setVlan(isTag(type) ? type : ETH_P_8021Q, tci! & 0xffff);
-  return 0;
-});
+export const skb_vlan_push: HelperFactory = helper(
+  'skb_vlan_push',
+  ['u32', 'u32', 'u32'],
+  's32',
+  (net) => (context, proto, tci) => {
+    const skb = skbAt(net, context!);
+    const type = swap16(proto!);
+    if (skb.get('vlan_present') !== 0) {
+      const outer = swap16(skb.get('vlan_proto'));
+      skb.insertVlanInline(outer, skb.get('vlan_tci'));
+      skb.protocol = outer;
+      skb.set('mac_len', skb.get('mac_len') + VLAN_HLEN);
+    }
+    skb.setVlan(isTag(type) ? type : ETH_P_8021Q, tci! & 0xffff);
+    return 0;
+  },
+);
 
 /** Takes the outer tag off; an inner one then moves into the context. */
 export const skb_vlan_pop: HelperFactory = helper('skb_vlan_pop', ['u32'], 's32', (net) => (context) => {

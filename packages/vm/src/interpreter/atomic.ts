@@ -8,7 +8,15 @@ type Plain = 'add' | 'or' | 'and' | 'xor' | 'xchg' | 'cmpxchg';
 
 /** What goes into memory. */
 const operation: Readonly<Record<Op, Plain>> = {
-  add: 'add', or: 'or', and: 'and', xor: 'xor', fetch_add: 'add', fetch_or: 'or', fetch_and: 'and', fetch_xor: 'xor', xchg: 'xchg',
+  add: 'add',
+  or: 'or',
+  and: 'and',
+  xor: 'xor',
+  fetch_add: 'add',
+  fetch_or: 'or',
+  fetch_and: 'and',
+  fetch_xor: 'xor',
+  xchg: 'xchg',
   cmpxchg: 'cmpxchg',
 };
 const byImmediate: ReadonlyMap<number, { readonly op: Plain; readonly fetch: boolean }> = new Map(

@@ -34,7 +34,12 @@ const alu32: Readonly<Record<AluOp, string>> = {
 
 /** Statements of a 64-bit operation; `b` and `bh` are the second operand. */
 const alu64: Readonly<Record<AluOp, readonly string[]>> = {
-  add: ['const a = regs[d]!;', 'const sum = (a + b) | 0;', 'regs[d] = sum;', 'regs[d + 1] = regs[d + 1]! + bh + (sum >>> 0 < a >>> 0 ? 1 : 0);'],
+  add: [
+    'const a = regs[d]!;',
+    'const sum = (a + b) | 0;',
+    'regs[d] = sum;',
+    'regs[d + 1] = regs[d + 1]! + bh + (sum >>> 0 < a >>> 0 ? 1 : 0);',
+  ],
   sub: ['const a = regs[d]!;', 'regs[d] = a - b;', 'regs[d + 1] = regs[d + 1]! - bh - (a >>> 0 < b >>> 0 ? 1 : 0);'],
   mul: ['mul64(regs, d, b, bh);'],
   div: ['div64(regs, d, b, bh);'],
@@ -42,12 +47,26 @@ const alu64: Readonly<Record<AluOp, readonly string[]>> = {
   or: ['regs[d] = regs[d]! | b;', 'regs[d + 1] = regs[d + 1]! | bh;'],
   and: ['regs[d] = regs[d]! & b;', 'regs[d + 1] = regs[d + 1]! & bh;'],
   lsh: [
-    'const a = regs[d]!;', 'const n = b & 63;',
-    'if (n > 31) {', '  regs[d] = 0;', '  regs[d + 1] = a << n;', '} else if (n !== 0) {', '  regs[d] = a << n;', '  regs[d + 1] = (regs[d + 1]! << n) | (a >>> (32 - n));', '}',
+    'const a = regs[d]!;',
+    'const n = b & 63;',
+    'if (n > 31) {',
+    '  regs[d] = 0;',
+    '  regs[d + 1] = a << n;',
+    '} else if (n !== 0) {',
+    '  regs[d] = a << n;',
+    '  regs[d + 1] = (regs[d + 1]! << n) | (a >>> (32 - n));',
+    '}',
   ],
   rsh: [
-    'const h = regs[d + 1]!;', 'const n = b & 63;',
-    'if (n > 31) {', '  regs[d] = h >>> n;', '  regs[d + 1] = 0;', '} else if (n !== 0) {', '  regs[d] = (regs[d]! >>> n) | (h << (32 - n));', '  regs[d + 1] = h >>> n;', '}',
+    'const h = regs[d + 1]!;',
+    'const n = b & 63;',
+    'if (n > 31) {',
+    '  regs[d] = h >>> n;',
+    '  regs[d + 1] = 0;',
+    '} else if (n !== 0) {',
+    '  regs[d] = (regs[d]! >>> n) | (h << (32 - n));',
+    '  regs[d + 1] = h >>> n;',
+    '}',
   ],
   neg: ['negate(regs, d);'],
   mod: ['mod64(regs, d, b, bh);'],
@@ -59,8 +78,15 @@ const alu64: Readonly<Record<AluOp, readonly string[]>> = {
   movsx32: ['regs[d] = b;', 'regs[d + 1] = b >> 31;'],
   addr_space_cast: ['regs[d] = b;', 'regs[d + 1] = 0;'],
   arsh: [
-    'const h = regs[d + 1]!;', 'const n = b & 63;',
-    'if (n > 31) {', '  regs[d] = h >> n;', '  regs[d + 1] = h >> 31;', '} else if (n !== 0) {', '  regs[d] = (regs[d]! >>> n) | (h << (32 - n));', '  regs[d + 1] = h >> n;', '}',
+    'const h = regs[d + 1]!;',
+    'const n = b & 63;',
+    'if (n > 31) {',
+    '  regs[d] = h >> n;',
+    '  regs[d + 1] = h >> 31;',
+    '} else if (n !== 0) {',
+    '  regs[d] = (regs[d]! >>> n) | (h << (32 - n));',
+    '  regs[d + 1] = h >> n;',
+    '}',
   ],
 };
 
@@ -131,7 +157,13 @@ const D = 'const d = (word >>> 8) & 0xff;';
 const S = 'const s = word >>> 16;';
 const NEXT = 'at += 4;';
 const LEAVE = ['machine.at = at;', 'machine.left = left;'];
-const RESUME = ['code = machine.code;', 'at = machine.at;', 'left = machine.left;', 'view = machine.arena.view;', 'if (machine.done) return left;'];
+const RESUME = [
+  'code = machine.code;',
+  'at = machine.at;',
+  'left = machine.left;',
+  'view = machine.arena.view;',
+  'if (machine.done) return left;',
+];
 
 type Case = { readonly [K in OpcodeKind]: (opcode: Extract<Opcode, { kind: K }>) => readonly string[] };
 
@@ -142,8 +174,11 @@ const body: Case = {
     const moves = op.startsWith('mov') || op === 'addr_space_cast';
     const operand = source === 'k' ? 'code[at + 1]!' : 'regs[s]!';
     const head = [D, ...(source === 'x' ? [S] : []), ...(unary ? [] : [`const b = ${operand};`])];
-    if (bits === 32) return [...head, ...(moves ? [] : ['const a = regs[d]!;']), `regs[d] = ${alu32[op]};`, 'regs[d + 1] = 0;', NEXT];
-    const high = alu64[op].some((line) => line.includes('bh')) ? [`const bh = ${source === 'k' ? 'b >> 31' : 'regs[s + 1]!'};`] : [];
+    if (bits === 32)
+      return [...head, ...(moves ? [] : ['const a = regs[d]!;']), `regs[d] = ${alu32[op]};`, 'regs[d + 1] = 0;', NEXT];
+    const high = alu64[op].some((line) => line.includes('bh'))
+      ? [`const bh = ${source === 'k' ? 'b >> 31' : 'regs[s + 1]!'};`]
+      : [];
     return [...head, ...high, ...alu64[op], NEXT];
   },
   end: ({ op, width }) => [D, ...end[op][width], NEXT],
@@ -151,7 +186,12 @@ const body: Case = {
     const operand = source === 'k' ? 'code[at + 1]!' : 'regs[s]!';
     const head = [D, ...(source === 'x' ? [S] : []), 'const a = regs[d]!;', `const b = ${operand};`];
     if (bits === 32) return [...head, `at = (${jump32[op]}) ? code[at + 2]! : at + 4;`];
-    return [...head, 'const ah = regs[d + 1]!;', `const bh = ${source === 'k' ? 'b >> 31' : 'regs[s + 1]!'};`, `at = (${jump64[op]}) ? code[at + 2]! : at + 4;`];
+    return [
+      ...head,
+      'const ah = regs[d + 1]!;',
+      `const bh = ${source === 'k' ? 'b >> 31' : 'regs[s + 1]!'};`,
+      `at = (${jump64[op]}) ? code[at + 2]! : at + 4;`,
+    ];
   },
   goto: () => ['at = code[at + 2]!;'],
   may_goto: () => ['at = machine.mayGoto() ? code[at + 2]! : at + 4;'],
@@ -164,7 +204,8 @@ const body: Case = {
   load({ size, signed }) {
     const head = [D, S, ...place('s', size, 'READ')];
     const value = read[size][signed ? 1 : 0];
-    if (size === 8) return [...head, `const low = ${value};`, 'regs[d + 1] = view.getInt32(address + 4, true);', 'regs[d] = low;', NEXT];
+    if (size === 8)
+      return [...head, `const low = ${value};`, 'regs[d + 1] = view.getInt32(address + 4, true);', 'regs[d] = low;', NEXT];
     if (signed) return [...head, `const value = ${value};`, 'regs[d] = value;', 'regs[d + 1] = value >> 31;', NEXT];
     return [...head, `regs[d] = ${value};`, 'regs[d + 1] = 0;', NEXT];
   },

@@ -231,7 +231,10 @@ export class Machine {
     const index = regs[6]! >>> 0;
     const maxEntries = map ? map.max_entries : arena.u32[(address + MAP_HEADER.max_entries) >> 2]!;
     const count = this.#word('tailCalls');
-    const slot = index < maxEntries && count < MAX_TAIL_CALL_CNT ? arena.u32[(arena.u32[(address + MAP_HEADER.data) >> 2]! >> 2) + index]! : 0;
+    const slot =
+      index < maxEntries && count < MAX_TAIL_CALL_CNT
+        ? arena.u32[(arena.u32[(address + MAP_HEADER.data) >> 2]! >> 2) + index]!
+        : 0;
     if (slot === 0) {
       regs[0] = regs[1] = 0;
       this.#clobber();

@@ -17,7 +17,8 @@ const NAME: NameOf = {
   load: ({ size, signed }) => `load${signed ? 's' : 'u'}${size}`,
   store: ({ size, source }) => `store${size}${source}`,
   // One thread: acquiring loads and releasing stores are loads and stores.
-  atomic: ({ op, size }) => (op === 'load_acquire' ? `loadu${size}` : op === 'store_release' ? `store${size}x` : `atomic${size}`),
+  atomic: ({ op, size }) =>
+    op === 'load_acquire' ? `loadu${size}` : op === 'store_release' ? `store${size}x` : `atomic${size}`,
   ld_imm64: () => 'ld_imm64',
   ld_packet: () => 'ld_packet',
 };

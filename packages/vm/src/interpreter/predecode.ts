@@ -24,7 +24,8 @@ export function predecode(program: VmProgram, slots: ProgramSlots): Int32Array {
     const opcode = opcodeOf(insn);
     const invalid = (detail: string): VmError => new VmError('invalid', program.name, detail, index);
     if (!opcode) throw invalid(`no instruction: code 0x${insn.code.toString(16)}`);
-    if (insn.dst_reg > 10 || insn.src_reg > 10) throw invalid(`register ${Math.max(insn.dst_reg, insn.src_reg)} does not exist`);
+    if (insn.dst_reg > 10 || insn.src_reg > 10)
+      throw invalid(`register ${Math.max(insn.dst_reg, insn.src_reg)} does not exist`);
     const at = index * STRIDE;
     code[at] = NUMBERS.get(operationName(opcode))! | (insn.dst_reg << 9) | (insn.src_reg << 17);
     code[at + 1] = insn.imm;
@@ -37,9 +38,11 @@ export function predecode(program: VmProgram, slots: ProgramSlots): Int32Array {
     } else if (opcode.kind === 'call') {
       code[at + 1] = index;
       if (opcode.target === 'subprogram') code[at + 2] = target(index + 1 + insn.imm);
-      else if (opcode.target !== 'register' && !fixups.calls.has(index) && !fixups.dead?.[index]) throw invalid(`call of ${opcode.target} ${insn.imm}, which was not given`);
+      else if (opcode.target !== 'register' && !fixups.calls.has(index) && !fixups.dead?.[index])
+        throw invalid(`call of ${opcode.target} ${insn.imm}, which was not given`);
     } else if (isJump(opcode)) code[at + 2] = target(index + 1 + (opcode.kind === 'goto' && opcode.far ? insn.imm : insn.off));
-    else if (opcode.kind === 'ld_packet' && !fixups.packetLoad && !fixups.dead?.[index]) throw invalid('a packet load in a program without a packet');
+    else if (opcode.kind === 'ld_packet' && !fixups.packetLoad && !fixups.dead?.[index])
+      throw invalid('a packet load in a program without a packet');
 
     function target(to: number): number {
       if (to < 0 || to >= insns.length) throw invalid(`jump out of range to ${to}`);
@@ -54,7 +57,12 @@ function isJump(opcode: Opcode): boolean {
 }
 
 /** What an ld_imm64 loads: what the side tables say, or its immediates. */
-function constant({ insns, fixups, name }: VmProgram, slots: ProgramSlots, index: number, insn: BpfInsn): [low: number, high: number] {
+function constant(
+  { insns, fixups, name }: VmProgram,
+  slots: ProgramSlots,
+  index: number,
+  insn: BpfInsn,
+): [low: number, high: number] {
   if (index + 1 >= insns.length) throw new VmError('invalid', name, 'ld_imm64 without its second half', index);
   const known = fixups.constants.get(index);
   if (known !== undefined) return [Number(BigInt.asIntN(32, known)), Number(BigInt.asIntN(32, known >> 32n))];

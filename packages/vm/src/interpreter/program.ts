@@ -27,7 +27,15 @@ export class InterpretedProgram implements BoundProgram {
   /** Machines that no run uses now; more than one where runs nest. */
   readonly #idle: Machine[] = [];
 
-  constructor(runtime: VmRuntime, program: VmProgram, code: Int32Array, options: LoadOptions, slots: ProgramSlots, stubs: WebAssembly.Module, guard: Guard | undefined) {
+  constructor(
+    runtime: VmRuntime,
+    program: VmProgram,
+    code: Int32Array,
+    options: LoadOptions,
+    slots: ProgramSlots,
+    stubs: WebAssembly.Module,
+    guard: Guard | undefined,
+  ) {
     this.runtime = runtime;
     this.program = program;
     this.code = code;
@@ -66,7 +74,8 @@ export class InterpretedProgram implements BoundProgram {
 
   readonly continue = (ctx: number): number => this.#go(0, ctx);
 
-  readonly callback = (subprogram: number, a: number, b: number, c: number, d: number, e: number): number => this.#go(subprogram, a, b, c, d, e);
+  readonly callback = (subprogram: number, a: number, b: number, c: number, d: number, e: number): number =>
+    this.#go(subprogram, a, b, c, d, e);
 
   readonly repeat = (ctx: number, count: number): number => {
     let result = 0;

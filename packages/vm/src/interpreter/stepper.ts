@@ -47,7 +47,8 @@ export class Stepper {
 
   constructor(runtime: VmRuntime, loaded: LoadedProgram, ctx: number) {
     const bound = runtime.boundAt(loaded.slot);
-    if (!(bound instanceof InterpretedProgram)) throw new TypeError(`${loaded.program.name} runs on the engine ${loaded.engine}, which can't step`);
+    if (!(bound instanceof InterpretedProgram))
+      throw new TypeError(`${loaded.program.name} runs on the engine ${loaded.engine}, which can't step`);
     this.#runtime = runtime;
     this.#bound = bound;
     this.#stackPointer = this.#word('stackPointer');
@@ -87,9 +88,14 @@ export class Stepper {
   /** The frames of the run, innermost first. */
   stack(): StackFrame[] {
     const { u8 } = this.#runtime.arena;
-    return this.#live().frames().map(({ program, insn, fp }) => ({
-      program: program.program.name, insn, framePointer: fp, bytes: u8.slice(fp - MAX_BPF_STACK, fp),
-    }));
+    return this.#live()
+      .frames()
+      .map(({ program, insn, fp }) => ({
+        program: program.program.name,
+        insn,
+        framePointer: fp,
+        bytes: u8.slice(fp - MAX_BPF_STACK, fp),
+      }));
   }
 
   /** One instruction; a helper call is one. */

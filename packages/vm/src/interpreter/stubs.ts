@@ -31,8 +31,14 @@ export function compileStubs(runtime: VmRuntime, slots: ProgramSlots): WebAssemb
     writer.export(name, index);
   };
   const whole = (target: number): CodeWriter =>
-    new CodeWriter().get(0).call(target).op(OP.i64_extend_i32_u).i32(runtime.block + CELL.returnHigh).access(OP.i64_load32_u)
-      .i64(32n).op(OP.i64_shl, OP.i64_or);
+    new CodeWriter()
+      .get(0)
+      .call(target)
+      .op(OP.i64_extend_i32_u)
+      .i32(runtime.block + CELL.returnHigh)
+      .access(OP.i64_load32_u)
+      .i64(32n)
+      .op(OP.i64_shl, OP.i64_or);
   define('entry', program, whole(run));
   define('tail', program, whole(tail));
   slots.callbacks.forEach((slot, index) => {

@@ -3,12 +3,28 @@
 import type { AluOp, EndOp } from '@libbpf-ts/isa';
 
 import { OP } from '../wasm/op.ts';
-import { arith, bswap, const32, const64, isConst, NODE, Node, signExtendFrom, truncate, valueOf, wrap, zeroExtend } from './node.ts';
+import {
+  arith,
+  bswap,
+  const32,
+  const64,
+  isConst,
+  NODE,
+  Node,
+  signExtendFrom,
+  truncate,
+  valueOf,
+  wrap,
+  zeroExtend,
+} from './node.ts';
 import type { Arith } from './node.ts';
 
 type Emit = (wide: boolean, x: Node, y: Node) => Node;
 
-const plain = (op: Arith): Emit => (wide, x, y) => arith(op, wide, x, y);
+const plain =
+  (op: Arith): Emit =>
+  (wide, x, y) =>
+    arith(op, wide, x, y);
 const zero = (wide: boolean): Node => (wide ? const64(0n) : const32(0));
 
 export const alu: Readonly<Record<AluOp, Emit>> = {

@@ -37,7 +37,7 @@ export function analyse(context: FunctionContext, order: Order, live: Liveness, 
   reached[0] = 1;
   const dirty = new Uint8Array(graph.blocks.length);
   dirty[0] = 1;
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const id of order.rpo) {
       if (!dirty[id]) continue;
@@ -58,8 +58,15 @@ export function analyse(context: FunctionContext, order: Order, live: Liveness, 
 
 /** Joins what a block ends with into a successor's facts; says whether they changed. */
 function flow(
-  next: number, facts: Facts[], reached: Uint8Array, code: BlockCode, from: Facts, live: Uint32Array, registerVars: number,
-  visits: Uint8Array, state: { lostFrame: boolean },
+  next: number,
+  facts: Facts[],
+  reached: Uint8Array,
+  code: BlockCode,
+  from: Facts,
+  live: Uint32Array,
+  registerVars: number,
+  visits: Uint8Array,
+  state: { lostFrame: boolean },
 ): boolean {
   const first = !reached[next];
   reached[next] = 1;
@@ -122,7 +129,8 @@ function hidesFrame(code: BlockCode): boolean {
     return hides(node.a, false) || hides(node.b, false) || hides(node.c, node.op === NODE.result);
   };
   // A call's own arguments are noted where the call is translated; a 32-bit one is the low half of the address.
-  const argument = (node: Node): boolean => hides(node.op !== NODE.result && node.a?.op === NODE.frameAddress ? undefined : node, true);
+  const argument = (node: Node): boolean =>
+    hides(node.op !== NODE.result && node.a?.op === NODE.frameAddress ? undefined : node, true);
   for (const effect of code.effects) {
     for (const [node, isArgument] of operands(effect)) if (isArgument ? argument(node) : hides(node, false)) return true;
   }
@@ -137,7 +145,10 @@ function operands(effect: Effect): [Node, boolean][] {
     case 'pin':
       return [[effect.node, false]];
     case 'store':
-      return [[effect.base, false], [effect.value, false]];
+      return [
+        [effect.base, false],
+        [effect.value, false],
+      ];
     case 'call':
       return effect.args.map((node): [Node, boolean] => [node, true]);
     case 'tail':
@@ -153,7 +164,12 @@ function operands(effect: Effect): [Node, boolean][] {
  * Stack slots that can be variables: always accessed directly, at the same offset and size, and never where an address has been given
  * away. Variables are numbered from `firstVariable`.
  */
-export function promotedSlots(graph: Graph, order: Order, analysis: Analysis, firstVariable: number): { slots: Map<number, Slot>; escapes: boolean } {
+export function promotedSlots(
+  graph: Graph,
+  order: Order,
+  analysis: Analysis,
+  firstVariable: number,
+): { slots: Map<number, Slot>; escapes: boolean } {
   const slots = new Map<number, Slot>();
   const uses = order.rpo.map((id) => analysis.uses[id]!).filter(Boolean);
   if (analysis.lostFrame || uses.some(({ escapesAll }) => escapesAll)) return { slots, escapes: true };
@@ -176,7 +192,8 @@ export function promotedSlots(graph: Graph, order: Order, analysis: Analysis, fi
   }
   for (const { start, end } of escapes) claim(start, end - start, -1);
   for (const [mark, { offset, size }] of [...sizes].sort((x, y) => x[0] - y[0])) {
-    if (!bad.has(mark) && offset >= -graph.frameSize && offset + size <= 0) slots.set(offset, { variable: firstVariable + slots.size, size });
+    if (!bad.has(mark) && offset >= -graph.frameSize && offset + size <= 0)
+      slots.set(offset, { variable: firstVariable + slots.size, size });
   }
   return { slots, escapes: escapes.length > 0 };
 }

@@ -37,4 +37,3 @@ export function emitAtomic(builder: BlockBuilder, insn: BpfInsn, { op, size }: E
 function narrowed(value: Node, size: SizeBytes): Node {
   return size === 8 ? value : truncate(value, size * 8);
 }
-

@@ -12,7 +12,20 @@ import { compare } from './compare.ts';
 import type { BlockCode, Fact, FrameUse, FunctionContext, State } from './context.ts';
 import type { Effect } from './effect.ts';
 import type { Block } from './graph.ts';
-import { arith, const32, const64, constInt, frameAddress, NODE, Node, signExtendFrom, splitSum, truncate, wrap, zeroExtend } from './node.ts';
+import {
+  arith,
+  const32,
+  const64,
+  constInt,
+  frameAddress,
+  NODE,
+  Node,
+  signExtendFrom,
+  splitSum,
+  truncate,
+  wrap,
+  zeroExtend,
+} from './node.ts';
 
 /** Where an access goes: `base` (i32) plus an unsigned offset. */
 export interface Place {
@@ -52,18 +65,32 @@ export class BlockBuilder {
     for (this.index = block.start; this.index < block.end; this.index++) {
       const insn = insns[this.index]!;
       const opcode = opcodeOf(insn);
-      if (!opcode) throw new VmError('invalid', context.module.program.name, `no instruction: code 0x${insn.code.toString(16)}`, this.index);
+      if (!opcode)
+        throw new VmError(
+          'invalid',
+          context.module.program.name,
+          `no instruction: code 0x${insn.code.toString(16)}`,
+          this.index,
+        );
       (handlers[opcode.kind] as Handler<Opcode>)(this, insn, opcode);
     }
     if (block.select) this.#values[block.select.selector] = constInt(block.select.value);
     const condition = this.#condition();
-    return { effects: this.effects, values: this.#values, entry: this.#entry, stored: this.#stored, condition, frameUse: this.frameUse };
+    return {
+      effects: this.effects,
+      values: this.#values,
+      entry: this.#entry,
+      stored: this.#stored,
+      condition,
+      frameUse: this.frameUse,
+    };
   }
 
   /** Takes the block's instructions from the budget: its body and its jump or exit. A block that is only a goto may be a loop by itself. */
   #countFuel(): void {
     const { start, end, term } = this.block;
-    const isGoto = term.kind === 'goto' && start === end && opcodeOf(this.context.module.program.insns[start]!)?.kind === 'goto';
+    const isGoto =
+      term.kind === 'goto' && start === end && opcodeOf(this.context.module.program.insns[start]!)?.kind === 'goto';
     const jumps = term.kind === 'branch' || term.kind === 'may_goto' || term.kind === 'return' || isGoto ? 1 : 0;
     if (end - start + jumps > 0) this.effects.push({ kind: 'fuel', count: end - start + jumps });
   }
@@ -72,13 +99,15 @@ export class BlockBuilder {
   reg(register: number): Node {
     if (register === 10) return frameAddress(this.block.frame.fpOffset);
     const variable = this.block.frame.vars[register];
-    if (variable === undefined) throw new VmError('invalid', this.context.module.program.name, `register ${register} does not exist`, this.index);
+    if (variable === undefined)
+      throw new VmError('invalid', this.context.module.program.name, `register ${register} does not exist`, this.index);
     return this.variable(variable);
   }
 
   setReg(register: number, value: Node): void {
     const variable = this.block.frame.vars[register];
-    if (variable === undefined) throw new VmError('invalid', this.context.module.program.name, `register ${register} can't be written`, this.index);
+    if (variable === undefined)
+      throw new VmError('invalid', this.context.module.program.name, `register ${register} can't be written`, this.index);
     this.setVariable(variable, value);
   }
 
@@ -165,7 +194,12 @@ export class BlockBuilder {
   /** Where the load might fault it reads address 0 instead, which is zero. */
   #probedPlace(address: Node, offset: number, size: number): Place {
     const full = arith('add', true, address, const64(BigInt(offset)));
-    const limit = arith('sub', true, zeroExtend(new Node(OP.i32_shl, false, 32, new Node(0x3f, false, 32), const32(16))), const64(BigInt(size)));
+    const limit = arith(
+      'sub',
+      true,
+      zeroExtend(new Node(OP.i32_shl, false, 32, new Node(0x3f, false, 32), const32(16))),
+      const64(BigInt(size)),
+    );
     const fits = new Node(OP.i64_le_u, false, 1, full, limit);
     return { base: new Node(NODE.select, false, 32, fits, wrap(full), const32(0)), offset: 0 };
   }
@@ -189,7 +223,10 @@ export class BlockBuilder {
 
   #entryValue(variable: number): Node {
     const { registerVars, slotFacts } = this.context;
-    return (this.#entry[variable] ??= nodeOfFact(variable, variable < registerVars ? this.#facts[variable] : slotFacts[variable]));
+    return (this.#entry[variable] ??= nodeOfFact(
+      variable,
+      variable < registerVars ? this.#facts[variable] : slotFacts[variable],
+    ));
   }
 
   #condition(): Node | undefined {
@@ -222,7 +259,10 @@ export function nodeOfFact(variable: number, fact: Fact | undefined): Node {
 }
 
 const LOADS: Readonly<Record<SizeBytes, readonly [number, number]>> = {
-  1: [OP.i64_load8_u, OP.i64_load8_s], 2: [OP.i64_load16_u, OP.i64_load16_s], 4: [OP.i64_load32_u, OP.i64_load32_s], 8: [OP.i64_load, OP.i64_load],
+  1: [OP.i64_load8_u, OP.i64_load8_s],
+  2: [OP.i64_load16_u, OP.i64_load16_s],
+  4: [OP.i64_load32_u, OP.i64_load32_s],
+  8: [OP.i64_load, OP.i64_load],
 };
 const STORES: Readonly<Record<SizeBytes, number>> = { 1: OP.i32_store8, 2: OP.i32_store16, 4: OP.i32_store, 8: OP.i64_store };
 
@@ -267,4 +307,3 @@ function loadImmediate(builder: BlockBuilder, insn: BpfInsn): void {
   builder.setReg(insn.dst_reg, const64(value));
   builder.index++;
 }
-

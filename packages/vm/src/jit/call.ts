@@ -18,7 +18,8 @@ export function emitCall(builder: BlockBuilder, insn: BpfInsn, { target }: Extra
   if (target === 'subprogram') return callSubprogram(builder, subprogramAt(module.program, builder.index + 1 + insn.imm));
   if (target === 'register') return callDynamic(builder, insn.dst_reg);
   const call = module.program.fixups.calls.get(builder.index);
-  if (!call) throw new VmError('invalid', module.program.name, `call of ${target} ${insn.imm}, which was not given`, builder.index);
+  if (!call)
+    throw new VmError('invalid', module.program.name, `call of ${target} ${insn.imm}, which was not given`, builder.index);
   switch (call.helper.intrinsic) {
     case 'map_lookup':
       return lookup(builder, call);
@@ -86,7 +87,13 @@ function callSubprogram(builder: BlockBuilder, subprogram: number): void {
   for (const value of values) noteEscape(builder, value, undefined, true);
   const node = result(true);
   const frame = new Node(NODE.frame, false, 32);
-  builder.effects.push({ kind: 'call', callee: { kind: 'direct', index, returns: 'i64' }, args: [frame, ...values], result: node, insn: builder.index });
+  builder.effects.push({
+    kind: 'call',
+    callee: { kind: 'direct', index, returns: 'i64' },
+    args: [frame, ...values],
+    result: node,
+    insn: builder.index,
+  });
   builder.clobberStack();
   setResult(builder, node);
 }
@@ -111,7 +118,12 @@ function lookup(builder: BlockBuilder, call: CallTarget): void {
   const { module } = builder.context;
   const key = builder.reg(2);
   const facts = call.map && module.mapFacts(call.map);
-  if (call.map && facts?.kind && (facts.kind === 'array' || facts.kind === 'percpu_array' || facts.kind === 'array_of_maps') && facts.data !== 0) {
+  if (
+    call.map &&
+    facts?.kind &&
+    (facts.kind === 'array' || facts.kind === 'percpu_array' || facts.kind === 'array_of_maps') &&
+    facts.data !== 0
+  ) {
     return setResult(builder, zeroExtend(arrayElement(builder, call, key)));
   }
   noteEscape(builder, key, call.map?.key_size, false);
@@ -160,13 +172,22 @@ function tailCall(builder: BlockBuilder, call: CallTarget): void {
   const facts = call.map && module.mapFacts(call.map);
   const data = facts && facts.data !== 0 ? const32(facts.data) : wrap(builder.word(wrap(map), MAP_HEADER.data));
   builder.effects.push({
-    kind: 'tail', ctx: wrap(builder.reg(1)), index: wrap(builder.reg(3)), maxEntries, data, insn: builder.index,
+    kind: 'tail',
+    ctx: wrap(builder.reg(1)),
+    index: wrap(builder.reg(3)),
+    maxEntries,
+    data,
+    insn: builder.index,
   });
   setResult(builder, const64(0n));
 }
 
 /** r0 = bytes of the packet in host order; without them the program ends with 0. */
-export function emitPacketLoad(builder: BlockBuilder, insn: BpfInsn, { mode, size }: Extract<Opcode, { kind: 'ld_packet' }>): void {
+export function emitPacketLoad(
+  builder: BlockBuilder,
+  insn: BpfInsn,
+  { mode, size }: Extract<Opcode, { kind: 'ld_packet' }>,
+): void {
   const { module } = builder.context;
   const helper = module.program.fixups.packetLoad;
   if (!helper) throw new VmError('invalid', module.program.name, 'a packet load in a program without a packet', builder.index);
@@ -178,4 +199,3 @@ export function emitPacketLoad(builder: BlockBuilder, insn: BpfInsn, { mode, siz
   builder.effects.push({ kind: 'return-if', condition: wrap(high) });
   setResult(builder, zeroExtend(node));
 }
-

@@ -22,7 +22,14 @@ const COMPARE: Readonly<Record<JumpOp, { i32: number; i64: number; not: JumpOp |
 const UNSIGNED: Readonly<Partial<Record<JumpOp, JumpOp>>> = { jsgt: 'jgt', jsge: 'jge', jslt: 'jlt', jsle: 'jle' };
 
 const byOpcode: ReadonlyMap<number, JumpOp> = new Map(
-  (Object.keys(COMPARE) as JumpOp[]).flatMap((op) => (op === 'jset' ? [] : [[COMPARE[op].i32, op], [COMPARE[op].i64, op]] as [number, JumpOp][])),
+  (Object.keys(COMPARE) as JumpOp[]).flatMap((op) =>
+    op === 'jset'
+      ? []
+      : ([
+          [COMPARE[op].i32, op],
+          [COMPARE[op].i64, op],
+        ] as [number, JumpOp][]),
+  ),
 );
 
 /** An i32 that is 1 where the jump is taken, 0 where not; `jset` gives any i32 that is not 0 where it is taken. */
@@ -116,16 +123,27 @@ function holds(op: JumpOp, x: Node, y: Node): boolean {
   const [a, b] = [valueOf(x), valueOf(y)];
   const [s, t] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
   switch (op) {
-    case 'jeq': return a === b;
-    case 'jne': return a !== b;
-    case 'jgt': return a > b;
-    case 'jge': return a >= b;
-    case 'jlt': return a < b;
-    case 'jle': return a <= b;
-    case 'jset': return (a & b) !== 0n;
-    case 'jsgt': return s > t;
-    case 'jsge': return s >= t;
-    case 'jslt': return s < t;
-    case 'jsle': return s <= t;
+    case 'jeq':
+      return a === b;
+    case 'jne':
+      return a !== b;
+    case 'jgt':
+      return a > b;
+    case 'jge':
+      return a >= b;
+    case 'jlt':
+      return a < b;
+    case 'jle':
+      return a <= b;
+    case 'jset':
+      return (a & b) !== 0n;
+    case 'jsgt':
+      return s > t;
+    case 'jsge':
+      return s >= t;
+    case 'jslt':
+      return s < t;
+    case 'jsle':
+      return s <= t;
   }
 }

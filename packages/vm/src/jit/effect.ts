@@ -7,8 +7,21 @@ export type Effect =
   | { readonly kind: 'load'; readonly node: Node }
   /** Computes a node here, so that expressions do not nest too deep. */
   | { readonly kind: 'pin'; readonly node: Node }
-  | { readonly kind: 'store'; readonly op: number; readonly base: Node; readonly offset: number; readonly value: Node; readonly insn: number }
-  | { readonly kind: 'call'; readonly callee: Callee; readonly args: readonly Node[]; readonly result: Node | undefined; readonly insn: number }
+  | {
+      readonly kind: 'store';
+      readonly op: number;
+      readonly base: Node;
+      readonly offset: number;
+      readonly value: Node;
+      readonly insn: number;
+    }
+  | {
+      readonly kind: 'call';
+      readonly callee: Callee;
+      readonly args: readonly Node[];
+      readonly result: Node | undefined;
+      readonly insn: number;
+    }
   /** Traps unless [address, address + size) lies in the region; `address` is an i64. */
   | { readonly kind: 'check'; readonly address: Node; readonly size: number; readonly insn: number }
   /** Leaves for another program where everything allows it, else goes on. `data` is the array of slots. */

@@ -63,7 +63,14 @@ export class Emitter {
   #trail: { node: Node; local: number; owner: number }[] | undefined;
 
   /** `restore` writes what must happen before the function returns. */
-  constructor(code: CodeWriter, context: FunctionContext, locals: FunctionLocals, paths: Paths, restore: () => void, record?: PlaceRecorder) {
+  constructor(
+    code: CodeWriter,
+    context: FunctionContext,
+    locals: FunctionLocals,
+    paths: Paths,
+    restore: () => void,
+    record?: PlaceRecorder,
+  ) {
     this.code = code;
     this.#context = context;
     this.#locals = locals;
@@ -187,7 +194,11 @@ export class Emitter {
       return this.#trapIf(TRAP_REASON.access, insn);
     }
     this.node(address);
-    this.code.i64(BigInt(start)).op(OP.i64_sub).i64(BigInt(end - start - size)).op(OP.i64_gt_u);
+    this.code
+      .i64(BigInt(start))
+      .op(OP.i64_sub)
+      .i64(BigInt(end - start - size))
+      .op(OP.i64_gt_u);
     this.#trapIf(TRAP_REASON.access, insn);
   }
 
@@ -220,7 +231,13 @@ export class Emitter {
     this.node(data);
     this.node(index);
     code.i32(2).op(OP.i32_shl, OP.i32_add).access(OP.i32_load).tee(slot).open(OP.if);
-    code.i32(module.cell('tailCalls')).i32(module.cell('tailCalls')).access(OP.i32_load).i32(1).op(OP.i32_add).access(OP.i32_store);
+    code
+      .i32(module.cell('tailCalls'))
+      .i32(module.cell('tailCalls'))
+      .access(OP.i32_load)
+      .i32(1)
+      .op(OP.i32_add)
+      .access(OP.i32_store);
     this.#restore();
     this.node(ctx);
     code.get(slot).i32(1).op(OP.i32_add).returnCallIndirect(module.programType);
@@ -356,7 +373,11 @@ export class Emitter {
       this.node(x);
       code.i32(8).op(OP.i32_rotl).i32(0x00ff_00ff).op(OP.i32_and);
       this.node(x);
-      code.i32(8).op(OP.i32_rotr).i32(0xff00_ff00 | 0).op(OP.i32_and, OP.i32_or);
+      code
+        .i32(8)
+        .op(OP.i32_rotr)
+        .i32(0xff00_ff00 | 0)
+        .op(OP.i32_and, OP.i32_or);
     } else this.#bswap64(x);
   }
 

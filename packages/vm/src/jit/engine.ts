@@ -19,7 +19,11 @@ export const jitEngine: Engine = {
     } catch (error) {
       const { message } = error as Error;
       // Anything but a limit of the host would be a mistake of ours, which must not go unnoticed in another engine.
-      throw new VmError(/maximum|too large|exceed|limit/i.test(message) ? 'too-large' : 'invalid', program.name, `WebAssembly refuses the program: ${message}`);
+      throw new VmError(
+        /maximum|too large|exceed|limit/i.test(message) ? 'too-large' : 'invalid',
+        program.name,
+        `WebAssembly refuses the program: ${message}`,
+      );
     }
     return new PreparedModule(module, compiled, options);
   },
@@ -52,7 +56,8 @@ class PreparedModule implements PreparedProgram {
       entry: exports['entry'] as Function,
       tailEntry: exports['tail'] as Function,
       callbacks,
-      placeOf: (error) => placeOf(error, () => compileModule(program, this.#options, runtime, slots.callbacks, true).places!, program),
+      placeOf: (error) =>
+        placeOf(error, () => compileModule(program, this.#options, runtime, slots.callbacks, true).places!, program),
     };
   }
 }

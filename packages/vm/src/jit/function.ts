@@ -47,7 +47,8 @@ export function translate(input: FunctionInput, record?: PlaceRecorder): Functio
   const code = new CodeWriter(1024);
   const locals = new FunctionFrame(input, prepared.context);
   const restore = (): void => {
-    if (input.nests) code.i32(input.module.cell('stackPointer')).get(locals.frame).i32(graph.frameSize).op(OP.i32_add).access(OP.i32_store);
+    if (input.nests)
+      code.i32(input.module.cell('stackPointer')).get(locals.frame).i32(graph.frameSize).op(OP.i32_add).access(OP.i32_store);
   };
   const emitter = new Emitter(code, prepared.context, locals, pathsOf(graph, order), restore, record);
   locals.enter(code);
@@ -110,7 +111,8 @@ class BodyWriter implements StructureWriter {
     if (this.#paths.parent[to] === from) return [];
     const moves: [number, Node][] = [];
     this.#states[from]!.values.forEach((node, variable) => {
-      if (node && !(node.op === NODE.variable && node.k === variable) && this.#prepared.isLiveIn(to, variable)) moves.push([variable, node]);
+      if (node && !(node.op === NODE.variable && node.k === variable) && this.#prepared.isLiveIn(to, variable))
+        moves.push([variable, node]);
     });
     return moves;
   }
@@ -121,7 +123,8 @@ class BodyWriter implements StructureWriter {
     const { term } = this.#input.graph.blocks[id]!;
     for (const next of successors(term)) {
       state.values.forEach((node, variable) => {
-        if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable)) live.add(node);
+        if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable))
+          live.add(node);
       });
       if (this.#paths.parent[next] === id) for (const { value } of state.stored.values()) live.add(value);
     }
@@ -176,7 +179,15 @@ interface Prepared {
 /** Runs the analysis, and decides about stack slots with its result. */
 function prepare({ module, graph, order, live, args }: FunctionInput): Prepared {
   const registerVars = graph.vars;
-  const first: FunctionContext = { module, graph, slots: new Map(), slotFacts: [], stackEscapes: true, registerVars, mayGoto: registerVars };
+  const first: FunctionContext = {
+    module,
+    graph,
+    slots: new Map(),
+    slotFacts: [],
+    stackEscapes: true,
+    registerVars,
+    mayGoto: registerVars,
+  };
   const entry: Facts = [];
   if (args === 'main') entry[1] = { kind: 'value', bits: 32, nonzero: false };
   const analysis = analyse(first, order, live, entry);
@@ -227,7 +238,8 @@ class FunctionFrame {
     const { module, graph, args, nests } = this.#input;
     const main = args === 'main';
     const usesFrame = graph.frameSize > 0 || nests;
-    if (main && usesFrame) code.i32(module.cell('stackPointer')).access(OP.i32_load).i32(graph.frameSize).op(OP.i32_sub).set(this.frame);
+    if (main && usesFrame)
+      code.i32(module.cell('stackPointer')).access(OP.i32_load).i32(graph.frameSize).op(OP.i32_sub).set(this.frame);
     if (main) code.get(0).op(OP.i64_extend_i32_u).set(this.variable(1));
     else code.get(0).i32(graph.frameSize).op(OP.i32_sub).set(this.frame);
     if (module.countsFrames) this.#countFrames(code, main);
@@ -241,12 +253,23 @@ class FunctionFrame {
       code.i32(module.cell('frameBase')).get(this.frame).i32(graph.frameSize).op(OP.i32_add).access(OP.i32_store);
       return;
     }
-    code.i32(module.cell('frameBase')).access(OP.i32_load).get(this.frame).op(OP.i32_sub).i32(MAX_CALL_FRAMES * MAX_BPF_STACK).op(OP.i32_gt_s);
-    code.open(OP.if).i32(module.cell('trapReason')).i32(TRAP_REASON['call-depth']).access(OP.i32_store).op(OP.unreachable).end();
+    code
+      .i32(module.cell('frameBase'))
+      .access(OP.i32_load)
+      .get(this.frame)
+      .op(OP.i32_sub)
+      .i32(MAX_CALL_FRAMES * MAX_BPF_STACK)
+      .op(OP.i32_gt_s);
+    code
+      .open(OP.if)
+      .i32(module.cell('trapReason'))
+      .i32(TRAP_REASON['call-depth'])
+      .access(OP.i32_store)
+      .op(OP.unreachable)
+      .end();
   }
 
   #hasMayGoto(): boolean {
     return this.#input.graph.blocks.some(({ term }) => term.kind === 'may_goto');
   }
 }
-

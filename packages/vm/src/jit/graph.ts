@@ -102,7 +102,8 @@ function addFrame(graph: Graph, program: VmProgram, frame: Frame, exit: number |
   }
   const at = (insn: number): number => {
     const block = blockAt.get(insn);
-    if (block === undefined) throw new VmError('invalid', program.name, `control leaves the subprogram, to insn ${insn}`, range.start);
+    if (block === undefined)
+      throw new VmError('invalid', program.name, `control leaves the subprogram, to insn ${insn}`, range.start);
     return block;
   };
   for (const leader of leaders) {
@@ -121,7 +122,11 @@ function findLeaders(program: VmProgram, range: Subprogram, inlines: (callee: nu
     const target = jumpTarget(program, index);
     if (target !== undefined) leaders.add(target).add(index + 1);
     else if (opcode?.kind === 'exit') leaders.add(index + 1);
-    else if (opcode?.kind === 'call' && opcode.target === 'subprogram' && inlines(subprogramAt(program, index + 1 + insn.imm))) {
+    else if (
+      opcode?.kind === 'call' &&
+      opcode.target === 'subprogram' &&
+      inlines(subprogramAt(program, index + 1 + insn.imm))
+    ) {
       leaders.add(index).add(index + 1);
     } else if (opcode?.kind === 'ld_imm64') index++;
     if (fixups.dead && index > range.start && fixups.dead[index] !== fixups.dead[index - 1]) leaders.add(index);
@@ -131,7 +136,12 @@ function findLeaders(program: VmProgram, range: Subprogram, inlines: (callee: nu
 
 /** The block with its terminator: what its last instruction does. */
 function finishBlock(
-  graph: Graph, program: VmProgram, block: Block, exit: number | undefined, at: (insn: number) => number, options: GraphOptions,
+  graph: Graph,
+  program: VmProgram,
+  block: Block,
+  exit: number | undefined,
+  at: (insn: number) => number,
+  options: GraphOptions,
 ): Block {
   const { frame, start } = block;
   if (program.fixups.dead?.[start]) return { ...block, end: start };
@@ -149,7 +159,8 @@ function finishBlock(
   if (opcode?.kind === 'exit') return { ...body, term: exit === undefined ? { kind: 'return' } : { kind: 'goto', to: exit } };
   if (opcode?.kind === 'call' && opcode.target === 'subprogram') {
     const callee = subprogramAt(program, last + 1 + insn.imm);
-    if (options.inlines(frame.subprogram, callee)) return { ...body, term: { kind: 'goto', to: inline(graph, program, frame, callee, at(last + 1), options) } };
+    if (options.inlines(frame.subprogram, callee))
+      return { ...body, term: { kind: 'goto', to: inline(graph, program, frame, callee, at(last + 1), options) } };
   }
   if (block.end === program.subprograms[frame.subprogram]!.end) {
     throw new VmError('invalid', program.name, 'control falls out of the subprogram', last);

@@ -108,7 +108,7 @@ function components(graph: Graph, blocks: ReadonlySet<number>): number[][] {
       if (above) low.set(above.block, Math.min(low.get(above.block)!, low.get(block)!));
       if (low.get(block) !== index.get(block)) continue;
       const component: number[] = [];
-      for (let member = -1; member !== block; ) {
+      for (let member = -1; member !== block;) {
         member = stack.pop()!;
         onStack.delete(member);
         component.push(member);

@@ -48,7 +48,11 @@ export interface CompiledModule {
 
 /** Translates a program for a runtime. With `wantPlaces`, also where each instruction went: the bytes are the same. */
 export function compileModule(
-  program: VmProgram, options: LoadOptions, runtime: VmRuntime, callbackSlots: readonly number[], wantPlaces = false,
+  program: VmProgram,
+  options: LoadOptions,
+  runtime: VmRuntime,
+  callbackSlots: readonly number[],
+  wantPlaces = false,
 ): CompiledModule {
   return new ModuleCompiler(program, options, runtime, callbackSlots, wantPlaces).compile();
 }
@@ -78,7 +82,13 @@ class ModuleCompiler {
   readonly #lookups: Map<string, Callee> = new Map();
   readonly #context: ModuleContext;
 
-  constructor(program: VmProgram, options: LoadOptions, runtime: VmRuntime, callbackSlots: readonly number[], wantPlaces: boolean) {
+  constructor(
+    program: VmProgram,
+    options: LoadOptions,
+    runtime: VmRuntime,
+    callbackSlots: readonly number[],
+    wantPlaces: boolean,
+  ) {
     this.#program = program;
     this.#options = options;
     this.#runtime = runtime;
@@ -113,7 +123,13 @@ class ModuleCompiler {
     this.#exportEntries(taken);
     const { bytes, places } = writer.finish();
     const table = this.#wantPlaces ? placeTable(recorded, places) : undefined;
-    return { bytes, imports: this.#imports.map(({ insn }) => insn), usesDynamicHelper: this.#dynamic !== undefined, callbacks: taken, places: table };
+    return {
+      bytes,
+      imports: this.#imports.map(({ insn }) => insn),
+      usesDynamicHelper: this.#dynamic !== undefined,
+      callbacks: taken,
+      places: table,
+    };
   }
 
   /** Only what calls out of the module, or into functions that may, keeps the stack pointer. */
@@ -136,12 +152,21 @@ class ModuleCompiler {
     const { fixups, insns } = this.#program;
     const seen = new Set<VmHelper>();
     const add = (helper: VmHelper, insn: number): void => {
-      if (seen.has(helper) || helper.slot !== undefined || (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup')) return;
+      if (
+        seen.has(helper) ||
+        helper.slot !== undefined ||
+        (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup')
+      )
+        return;
       seen.add(helper);
       const params = helper.args.flatMap((type): ValueType[] => (type === 'u32' ? [I32] : [I32, I32]));
       const type = this.#writer.type(params, helper.returns === 'void' ? [] : [I32]);
       const index = this.#writer.importFunction('h', `${this.#imports.length}`, type);
-      this.#imports.push({ helper, insn, callee: { kind: 'direct', index, returns: helper.returns === 'void' ? 'void' : 'i32' } });
+      this.#imports.push({
+        helper,
+        insn,
+        callee: { kind: 'direct', index, returns: helper.returns === 'void' ? 'void' : 'i32' },
+      });
     };
     for (const [insn, { helper }] of fixups.calls) add(helper, insn);
     if (fixups.packetLoad && insns.some((insn) => opcodeOf(insn)?.kind === 'ld_packet')) add(fixups.packetLoad, -1);
@@ -156,7 +181,10 @@ class ModuleCompiler {
     const known = this.#functions.get(subprogram);
     if (known) return known;
     const { insns } = this.#program;
-    const graph = buildGraph(this.#program, subprogram, { inlines: this.#inlines, depthOf: (index) => this.#frameDepth(index) });
+    const graph = buildGraph(this.#program, subprogram, {
+      inlines: this.#inlines,
+      depthOf: (index) => this.#frameDepth(index),
+    });
     threadJumps(graph);
     let order = orderOf(graph);
     if (!isReducible(order)) {
@@ -259,7 +287,11 @@ class ModuleCompiler {
 
   #loop(): Callee {
     const callback = this.#writer.type([I32, I32, I32, I32, I32], [I32]);
-    this.#loopFunction ??= { kind: 'direct', index: this.#define([I32, I32, I32, I64], [I32], [I32], loopBody(callback)), returns: 'i32' };
+    this.#loopFunction ??= {
+      kind: 'direct',
+      index: this.#define([I32, I32, I32, I64], [I32], [I32], loopBody(callback)),
+      returns: 'i32',
+    };
     return this.#loopFunction;
   }
 
@@ -293,7 +325,8 @@ class ModuleCompiler {
     const field = (offset: number): number => words[(map.address + offset) >> 2] ?? 0;
     const kind = this.#runtime.lookupKinds.get(field(MAP_HEADER.lookup_slot));
     const fields: readonly string[] = kind ? LOOKUP_FIELDS[kind] : [];
-    const of = (name: 'data' | 'stride' | 'cpu_stride'): number => (fields.includes(name) || name === 'data' ? field(MAP_HEADER[name]) : 0);
+    const of = (name: 'data' | 'stride' | 'cpu_stride'): number =>
+      fields.includes(name) || name === 'data' ? field(MAP_HEADER[name]) : 0;
     return { kind, data: of('data'), stride: of('stride'), cpuStride: of('cpu_stride') };
   }
 }
@@ -316,9 +349,14 @@ function isDynamicCall(insn: BpfInsn): boolean {
 
 const maskOf = (args: number): number => ((1 << args) - 1) << 1;
 
-function placeTable(recorded: readonly { index: number; places: [number, number][] }[], starts: readonly { index: number; start: number }[]): PlaceTable {
+function placeTable(
+  recorded: readonly { index: number; places: [number, number][] }[],
+  starts: readonly { index: number; start: number }[],
+): PlaceTable {
   const start = new Map(starts.map((place) => [place.index, place.start]));
-  const all = recorded.flatMap(({ index, places }) => places.map(([offset, insn]): [number, number] => [offset + start.get(index)!, insn]));
+  const all = recorded.flatMap(({ index, places }) =>
+    places.map(([offset, insn]): [number, number] => [offset + start.get(index)!, insn]),
+  );
   all.sort((a, b) => a[0] - b[0]);
   return { offsets: all.map(([offset]) => offset), insns: all.map(([, insn]) => insn) };
 }

@@ -68,17 +68,24 @@ export class Node {
 }
 
 const bitLength = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
-const small: readonly Node[] = Array.from({ length: 64 }, (_, k) => new Node(NODE.const, false, 32 - Math.clz32(k), undefined, undefined, undefined, k));
+const small: readonly Node[] = Array.from(
+  { length: 64 },
+  (_, k) => new Node(NODE.const, false, 32 - Math.clz32(k), undefined, undefined, undefined, k),
+);
 
 /** Fresh nodes for constants, since `uses` and `local` belong to one block; constants never get a local. */
 export function const32(k: number): Node {
   const value = k | 0;
-  return value >= 0 && value < 64 ? small[value]! : new Node(NODE.const, false, 32 - Math.clz32(value), undefined, undefined, undefined, value, 0n, value !== 0);
+  return value >= 0 && value < 64
+    ? small[value]!
+    : new Node(NODE.const, false, 32 - Math.clz32(value), undefined, undefined, undefined, value, 0n, value !== 0);
 }
 
 const LEAST_SMALL = -64;
 const MOST_SMALL = 1024;
-const smallWide: readonly Node[] = Array.from({ length: MOST_SMALL - LEAST_SMALL }, (_, index) => newConst64(BigInt(index + LEAST_SMALL)));
+const smallWide: readonly Node[] = Array.from({ length: MOST_SMALL - LEAST_SMALL }, (_, index) =>
+  newConst64(BigInt(index + LEAST_SMALL)),
+);
 
 /** A sign-extended int32 as an i64. */
 export function constInt(value: number): Node {
@@ -120,7 +127,12 @@ export function wrap(x: Node): Node {
 }
 
 const NARROWED: ReadonlyMap<number, Arith> = new Map([
-  [OP.i64_add, 'add'], [OP.i64_sub, 'sub'], [OP.i64_and, 'and'], [OP.i64_or, 'or'], [OP.i64_xor, 'xor'], [OP.i64_mul, 'mul'],
+  [OP.i64_add, 'add'],
+  [OP.i64_sub, 'sub'],
+  [OP.i64_and, 'and'],
+  [OP.i64_or, 'or'],
+  [OP.i64_xor, 'xor'],
+  [OP.i64_mul, 'mul'],
 ]);
 const narrows = (x: Node): boolean => x.op === OP.i64_extend_i32_u || x.op === OP.i64_extend_i32_s;
 
@@ -157,8 +169,14 @@ export function truncate(x: Node, width: number): Node {
 export type Arith = 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shr_u' | 'shr_s';
 
 const OPS: Readonly<Record<Arith, readonly [number, number]>> = {
-  add: [OP.i32_add, OP.i64_add], sub: [OP.i32_sub, OP.i64_sub], mul: [OP.i32_mul, OP.i64_mul], and: [OP.i32_and, OP.i64_and],
-  or: [OP.i32_or, OP.i64_or], xor: [OP.i32_xor, OP.i64_xor], shl: [OP.i32_shl, OP.i64_shl], shr_u: [OP.i32_shr_u, OP.i64_shr_u],
+  add: [OP.i32_add, OP.i64_add],
+  sub: [OP.i32_sub, OP.i64_sub],
+  mul: [OP.i32_mul, OP.i64_mul],
+  and: [OP.i32_and, OP.i64_and],
+  or: [OP.i32_or, OP.i64_or],
+  xor: [OP.i32_xor, OP.i64_xor],
+  shl: [OP.i32_shl, OP.i64_shl],
+  shr_u: [OP.i32_shr_u, OP.i64_shr_u],
   shr_s: [OP.i32_shr_s, OP.i64_shr_s],
 };
 
@@ -200,15 +218,24 @@ function fold(op: Arith, wide: boolean, x: bigint, y: bigint): bigint {
   const width = wide ? 64 : 32;
   const amount = y & BigInt(width - 1);
   switch (op) {
-    case 'add': return x + y;
-    case 'sub': return x - y;
-    case 'mul': return x * y;
-    case 'and': return x & y;
-    case 'or': return x | y;
-    case 'xor': return x ^ y;
-    case 'shl': return x << amount;
-    case 'shr_u': return x >> amount;
-    case 'shr_s': return BigInt.asIntN(width, x) >> amount;
+    case 'add':
+      return x + y;
+    case 'sub':
+      return x - y;
+    case 'mul':
+      return x * y;
+    case 'and':
+      return x & y;
+    case 'or':
+      return x | y;
+    case 'xor':
+      return x ^ y;
+    case 'shl':
+      return x << amount;
+    case 'shr_u':
+      return x >> amount;
+    case 'shr_s':
+      return BigInt.asIntN(width, x) >> amount;
   }
 }
 
@@ -222,7 +249,8 @@ function withConstant(op: Arith, wide: boolean, x: Node, y: Node): Node | undefi
     case 'add':
       if (value === 0n) return x;
       if (x.op === NODE.frameAddress) return frameAddress(x.k + Number(BigInt.asIntN(32, value)));
-      if (x.op === OPS.add[wide ? 1 : 0] && isConst(x.b!)) return arith('add', wide, x.a!, constant(wide, value + valueOf(x.b!)));
+      if (x.op === OPS.add[wide ? 1 : 0] && isConst(x.b!))
+        return arith('add', wide, x.a!, constant(wide, value + valueOf(x.b!)));
       return undefined;
     case 'or':
     case 'xor':
@@ -232,7 +260,8 @@ function withConstant(op: Arith, wide: boolean, x: Node, y: Node): Node | undefi
       // A mask of low ones that covers all bits there are.
       if ((value & (value + 1n)) === 0n && y.bits >= x.bits) return x;
       if (wide && value === 0xffff_ffffn) return zeroExtend(wrap(x));
-      if (x.op === OPS.and[wide ? 1 : 0] && isConst(x.b!)) return arith('and', wide, x.a!, constant(wide, value & valueOf(x.b!)));
+      if (x.op === OPS.and[wide ? 1 : 0] && isConst(x.b!))
+        return arith('and', wide, x.a!, constant(wide, value & valueOf(x.b!)));
       return undefined;
     case 'mul':
       if (value === 0n) return y;
@@ -268,15 +297,23 @@ function bitsOf(op: Arith, wide: boolean, x: Node, y: Node): number {
   const width = wide ? 64 : 32;
   const amount = isConst(y) ? Number(valueOf(y) & BigInt(width - 1)) : -1;
   switch (op) {
-    case 'add': return Math.min(width, Math.max(x.bits, y.bits) + 1);
-    case 'mul': return Math.min(width, x.bits + y.bits);
-    case 'and': return Math.min(x.bits, y.bits);
+    case 'add':
+      return Math.min(width, Math.max(x.bits, y.bits) + 1);
+    case 'mul':
+      return Math.min(width, x.bits + y.bits);
+    case 'and':
+      return Math.min(x.bits, y.bits);
     case 'or':
-    case 'xor': return Math.max(x.bits, y.bits);
-    case 'shl': return amount < 0 ? width : Math.min(width, x.bits + amount);
-    case 'shr_u': return amount < 0 ? x.bits : Math.max(0, x.bits - amount);
-    case 'shr_s': return x.bits < width ? x.bits : width;
-    case 'sub': return width;
+    case 'xor':
+      return Math.max(x.bits, y.bits);
+    case 'shl':
+      return amount < 0 ? width : Math.min(width, x.bits + amount);
+    case 'shr_u':
+      return amount < 0 ? x.bits : Math.max(0, x.bits - amount);
+    case 'shr_s':
+      return x.bits < width ? x.bits : width;
+    case 'sub':
+      return width;
   }
 }
 

@@ -60,7 +60,12 @@ function depthFirst(graph: Graph, preorder: number[], parent: Int32Array): numbe
 }
 
 /** Semi-NCA (Georgiadis): semidominators with path compression, then the nearest common ancestor on the tree built so far. */
-function dominators(count: number, preorder: readonly number[], parent: Int32Array, preds: readonly (readonly number[])[]): Int32Array {
+function dominators(
+  count: number,
+  preorder: readonly number[],
+  parent: Int32Array,
+  preds: readonly (readonly number[])[],
+): Int32Array {
   const number = new Int32Array(count).fill(-1);
   preorder.forEach((block, index) => (number[block] = index));
   const size = preorder.length;
@@ -97,7 +102,8 @@ export function isReducible(order: Order): boolean {
   const { tin, tout } = treeIntervals(order);
   for (const block of order.rpo) {
     for (const pred of order.preds[block]!) {
-      if (order.place[pred]! >= order.place[block]! && !(tin[block]! <= tin[pred]! && tout[pred]! <= tout[block]!)) return false;
+      if (order.place[pred]! >= order.place[block]! && !(tin[block]! <= tin[pred]! && tout[pred]! <= tout[block]!))
+        return false;
     }
   }
   return true;
@@ -139,7 +145,7 @@ export function loopsOf(order: Order): Loops {
   const find = (block: number): number => {
     let root = block;
     while (outer[root] !== root) root = outer[root]!;
-    for (let at = block; at !== root; ) {
+    for (let at = block; at !== root;) {
       const up = outer[at]!;
       outer[at] = root;
       at = up;

@@ -28,7 +28,13 @@ export interface CountedLoop {
 }
 
 /** The loop's rounds, where one block alone decides about the next round, by a counter that it alone changes. */
-export function tripsOf(graph: Graph, order: Order, insns: readonly BpfInsn[], header: number, body: readonly number[]): CountedLoop | undefined {
+export function tripsOf(
+  graph: Graph,
+  order: Order,
+  insns: readonly BpfInsn[],
+  header: number,
+  body: readonly number[],
+): CountedLoop | undefined {
   const inside = new Set(body);
   const leaving = body.filter((block) => successors(graph.blocks[block]!.term).some((to) => !inside.has(to)));
   const back = order.preds[header]!.filter((pred) => inside.has(pred));
@@ -81,7 +87,10 @@ function read(block: Block, register: number, values: ReadonlyMap<number, Linear
 
 /** A move or an addition of a constant as a linear value. */
 function linearOf(
-  insn: BpfInsn, { op, bits, source }: Extract<Opcode, { kind: 'alu' }>, block: Block, values: ReadonlyMap<number, Linear | undefined>,
+  insn: BpfInsn,
+  { op, bits, source }: Extract<Opcode, { kind: 'alu' }>,
+  block: Block,
+  values: ReadonlyMap<number, Linear | undefined>,
 ): Linear | undefined {
   const imm = BigInt(insn.imm);
   if (op === 'mov') {
@@ -111,13 +120,26 @@ function testOf(block: Block, insn: BpfInsn, ends: ReadonlyMap<number, Linear | 
   if (left?.variable === undefined) return undefined;
   const right = BigInt.asUintN(opcode.bits, BigInt(insn.imm));
   const { variable, add } = left;
-  return { variable, holds: (value) => compares(opcode.op, opcode.bits, BigInt.asUintN(opcode.bits, BigInt.asUintN(left.bits, value + add)), right) };
+  return {
+    variable,
+    holds: (value) =>
+      compares(opcode.op, opcode.bits, BigInt.asUintN(opcode.bits, BigInt.asUintN(left.bits, value + add)), right),
+  };
 }
 
 function compares(op: JumpOp, bits: 32 | 64, a: bigint, b: bigint): boolean {
   const [s, t] = [BigInt.asIntN(bits, a), BigInt.asIntN(bits, b)];
   const results: Readonly<Record<JumpOp, boolean>> = {
-    jeq: a === b, jne: a !== b, jgt: a > b, jge: a >= b, jlt: a < b, jle: a <= b, jset: (a & b) !== 0n, jsgt: s > t, jsge: s >= t, jslt: s < t,
+    jeq: a === b,
+    jne: a !== b,
+    jgt: a > b,
+    jge: a >= b,
+    jlt: a < b,
+    jle: a <= b,
+    jset: (a & b) !== 0n,
+    jsgt: s > t,
+    jsge: s >= t,
+    jslt: s < t,
     jsle: s <= t,
   };
   return results[op];
@@ -135,7 +157,12 @@ function writes(block: Block, insns: readonly BpfInsn[], variable: number): bool
 
 /** The counter's constant value where the loop is entered, found by walking back over single predecessors. */
 function firstValue(
-  graph: Graph, order: Order, insns: readonly BpfInsn[], header: number, inside: ReadonlySet<number>, variable: number,
+  graph: Graph,
+  order: Order,
+  insns: readonly BpfInsn[],
+  header: number,
+  inside: ReadonlySet<number>,
+  variable: number,
 ): bigint | undefined {
   let before = order.preds[header]!.filter((pred) => !inside.has(pred));
   for (let back = 0; back < MOST_BLOCKS_BACK && before.length === 1; back++) {

@@ -43,7 +43,9 @@ export function unrollLoops(graph: Graph, order: Order, program: VmProgram, exac
     const size = body.reduce((sum, block) => sum + sizeOf(graph.blocks[block]!), 0);
     if (body.some((block) => calls(program, graph.blocks[block]!))) continue;
     const counted = exact ? tripsOf(graph, order, program.insns, header, body) : undefined;
-    const plan = counted ? countedPlan(counted.trips, size) : { rounds: Math.min(MOST_ROUNDS, Math.floor(BUDGET / size)), peeled: 0 };
+    const plan = counted
+      ? countedPlan(counted.trips, size)
+      : { rounds: Math.min(MOST_ROUNDS, Math.floor(BUDGET / size)), peeled: 0 };
     const more = size * (plan.rounds + plan.peeled - 1);
     if (plan.rounds < 2 || more > left) continue;
     left -= more;
@@ -76,14 +78,22 @@ function countedPlan(trips: number, size: number): Plan {
  * Copies the body; each round's way back goes to the next copy, the last one's to the header itself. In a counted loop the copies do
  * not ask whether there is a next round, and peeled copies come before the header.
  */
-function unroll(graph: Graph, header: number, body: readonly number[], { rounds, peeled }: Plan, counted: CountedLoop | undefined): void {
+function unroll(
+  graph: Graph,
+  header: number,
+  body: readonly number[],
+  { rounds, peeled }: Plan,
+  counted: CountedLoop | undefined,
+): void {
   const originals = body.map((block) => graph.blocks[block]!.term);
   const place = new Map(body.map((block, index) => [block, index]));
   /** A copy whose way back goes to `next`; returns its first block. */
   const copy = (next: number, asks: boolean): number => {
     const base = graph.blocks.length;
     const map = (to: number): number => (to === header ? next : place.has(to) ? base + place.get(to)! : to);
-    body.forEach((block, index) => graph.blocks.push({ ...graph.blocks[block]!, term: ending(block, originals[index]!, map, next, asks) }));
+    body.forEach((block, index) =>
+      graph.blocks.push({ ...graph.blocks[block]!, term: ending(block, originals[index]!, map, next, asks) }),
+    );
     return base + place.get(header)!;
   };
   const ending = (block: number, term: Terminator, map: (to: number) => number, next: number, asks: boolean): Terminator =>
@@ -92,14 +102,21 @@ function unroll(graph: Graph, header: number, body: readonly number[], { rounds,
   if (peeled > 0) {
     const outside = [...graph.blocks.keys()].filter((block) => !place.has(block));
     for (let round = 0; round < peeled; round++) entry = copy(entry, false);
-    for (const block of outside) graph.blocks[block]!.term = redirect(graph.blocks[block]!.term, (to) => (to === header ? entry : to));
+    for (const block of outside)
+      graph.blocks[block]!.term = redirect(graph.blocks[block]!.term, (to) => (to === header ? entry : to));
   }
   // In a loop that is over after one iteration, the last round just leaves.
   const once = counted?.trips === rounds;
   let next = once ? counted.exit : header;
   for (let round = rounds - 1; round >= 1; round--) next = copy(next, !once && round === rounds - 1);
   body.forEach((block, index) => {
-    graph.blocks[block]!.term = ending(block, originals[index]!, (to) => (to === header ? next : to), next, counted === undefined);
+    graph.blocks[block]!.term = ending(
+      block,
+      originals[index]!,
+      (to) => (to === header ? next : to),
+      next,
+      counted === undefined,
+    );
   });
 }
 
@@ -112,7 +129,11 @@ function calls(program: VmProgram, { start, end }: Block): boolean {
   for (let index = start; index < end; index++) {
     const kind = opcodeOf(program.insns[index]!)?.kind;
     if (kind === 'ld_packet') return true;
-    if (kind === 'call' && !(program.fixups.calls.get(index)?.map && program.fixups.calls.get(index)!.helper.intrinsic === 'map_lookup')) return true;
+    if (
+      kind === 'call' &&
+      !(program.fixups.calls.get(index)?.map && program.fixups.calls.get(index)!.helper.intrinsic === 'map_lookup')
+    )
+      return true;
   }
   return false;
 }

@@ -78,7 +78,8 @@ function emitHashLookup(kind: MapLookupKind, { cpuCell, keySize }: LookupOptions
   code.get(element).op(OP.i32_eqz).open(OP.if).i32(0).op(OP.return).end();
   code.open(OP.block);
   // One word of key is compared as fast as its hash.
-  if (!('bytes' in size) || (size.bytes !== 4 && size.bytes !== 8)) code.get(element).access(OP.i32_load, HASH_ELEMENT.hash).get(hash).op(OP.i32_ne).brIf(0);
+  if (!('bytes' in size) || (size.bytes !== 4 && size.bytes !== 8))
+    code.get(element).access(OP.i32_load, HASH_ELEMENT.hash).get(hash).op(OP.i32_ne).brIf(0);
   const { keyOffset } = hashElementLayout(kind, 0);
   emitCompare(code, locals, element, keyOffset, size);
   if (keyOffset === 16) code.get(element).i32(1).access(OP.i32_store, HASH_ELEMENT.referenced);
@@ -100,7 +101,14 @@ function emitValueAddress(code: CodeWriter, element: number, keyOffset: number, 
 function emitCompare(code: CodeWriter, locals: Locals, element: number, keyOffset: number, size: KeySize): void {
   if (!('bytes' in size)) return emitCompareLoop(code, locals, element, keyOffset, size.local);
   let at = 0;
-  const differ = (load: number, ne: number): unknown => code.get(element).access(load, keyOffset + at).get(KEY).access(load, at).op(ne).brIf(0);
+  const differ = (load: number, ne: number): unknown =>
+    code
+      .get(element)
+      .access(load, keyOffset + at)
+      .get(KEY)
+      .access(load, at)
+      .op(ne)
+      .brIf(0);
   for (; at + 8 <= size.bytes; at += 8) differ(OP.i64_load, OP.i64_ne);
   for (; at + 4 <= size.bytes; at += 4) differ(OP.i32_load, OP.i32_ne);
   for (; at + 2 <= size.bytes; at += 2) differ(OP.i32_load16_u, OP.i32_ne);
@@ -113,7 +121,17 @@ function emitCompareLoop(code: CodeWriter, locals: Locals, element: number, keyO
   const step = (bytes: number, load: number): void => {
     code.open(OP.block).open(OP.loop);
     code.get(at).i32(bytes).op(OP.i32_add).get(size).op(OP.i32_gt_u).brIf(1);
-    code.get(element).get(at).op(OP.i32_add).access(load, keyOffset).get(KEY).get(at).op(OP.i32_add).access(load).op(OP.i32_ne).brIf(2);
+    code
+      .get(element)
+      .get(at)
+      .op(OP.i32_add)
+      .access(load, keyOffset)
+      .get(KEY)
+      .get(at)
+      .op(OP.i32_add)
+      .access(load)
+      .op(OP.i32_ne)
+      .brIf(2);
     code.get(at).i32(bytes).op(OP.i32_add).set(at).br(0).end().end();
   };
   step(4, OP.i32_load);
@@ -124,7 +142,14 @@ function emitCompareLoop(code: CodeWriter, locals: Locals, element: number, keyO
 function emitTrieLookup(_kind: MapLookupKind, _options: LookupOptions): LookupBody {
   const code = new CodeWriter();
   const locals = new Locals(2);
-  const [node, found, limit, at, word, max] = [locals.add(), locals.add(), locals.add(), locals.add(), locals.add(), locals.add()];
+  const [node, found, limit, at, word, max] = [
+    locals.add(),
+    locals.add(),
+    locals.add(),
+    locals.add(),
+    locals.add(),
+    locals.add(),
+  ];
   code.get(MAP).access(OP.i32_load, MAP_HEADER.root).set(node);
   code.get(MAP).access(OP.i32_load, MAP_HEADER.key_size).i32(4).op(OP.i32_sub).i32(3).op(OP.i32_shl).set(max);
   code.get(KEY).access(OP.i32_load).get(max).op(OP.i32_gt_u).open(OP.if).i32(0).op(OP.return).end();
@@ -140,7 +165,13 @@ function emitTrieLookup(_kind: MapLookupKind, _options: LookupOptions): LookupBo
   code.get(limit).get(at).get(limit).get(at).op(OP.i32_lt_u, OP.select).set(at);
   code.get(at).get(max).op(OP.i32_eq).open(OP.if).get(node).set(found).br(2).end();
   code.get(at).get(node).access(OP.i32_load, TRIE_NODE.prefixlen).op(OP.i32_lt_u).brIf(1);
-  code.get(node).get(found).get(node).access(OP.i32_load, TRIE_NODE.flags).i32(TRIE_INTERMEDIATE).op(OP.i32_and, OP.i32_eqz, OP.select);
+  code
+    .get(node)
+    .get(found)
+    .get(node)
+    .access(OP.i32_load, TRIE_NODE.flags)
+    .i32(TRIE_INTERMEDIATE)
+    .op(OP.i32_and, OP.i32_eqz, OP.select);
   code.set(found);
   // The bit after the node's prefix chooses the child.
   code.get(node).access(OP.i32_load, TRIE_NODE.prefixlen).set(at);
@@ -148,6 +179,16 @@ function emitTrieLookup(_kind: MapLookupKind, _options: LookupOptions): LookupBo
   code.i32(7).get(at).i32(7).op(OP.i32_and, OP.i32_sub, OP.i32_shr_u).i32(1).op(OP.i32_and).i32(2).op(OP.i32_shl, OP.i32_add);
   code.access(OP.i32_load, TRIE_NODE.child).set(node).br(0).end().end();
   code.get(found).op(OP.i32_eqz).open(OP.if).i32(0).op(OP.return).end();
-  code.get(found).get(max).i32(3).op(OP.i32_shr_u).i32(7).op(OP.i32_add).i32(-8).op(OP.i32_and, OP.i32_add).i32(TRIE_NODE.data).op(OP.i32_add);
+  code
+    .get(found)
+    .get(max)
+    .i32(3)
+    .op(OP.i32_shr_u)
+    .i32(7)
+    .op(OP.i32_add)
+    .i32(-8)
+    .op(OP.i32_and, OP.i32_add)
+    .i32(TRIE_NODE.data)
+    .op(OP.i32_add);
   return { code, locals: locals.types };
 }

@@ -78,7 +78,12 @@ function emitMix(code: CodeWriter, hash: number): void {
 /** Pushes the 1 to 3 bytes at `key` + offset as a word. */
 function emitRest(code: CodeWriter, key: number, offset: number, count: number): void {
   code.get(key).access(count === 1 ? OP.i32_load8_u : OP.i32_load16_u, offset);
-  if (count === 3) code.get(key).access(OP.i32_load8_u, offset + 2).i32(16).op(OP.i32_shl, OP.i32_or);
+  if (count === 3)
+    code
+      .get(key)
+      .access(OP.i32_load8_u, offset + 2)
+      .i32(16)
+      .op(OP.i32_shl, OP.i32_or);
 }
 
 function emitHashLoop(code: CodeWriter, locals: Locals, key: number, size: number, hash: number): void {

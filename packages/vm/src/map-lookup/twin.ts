@@ -35,7 +35,7 @@ export function findTrieNode(arena: Arena, map: number, key: number): number {
   const prefix = arena.view.getUint32(key, true);
   let found = 0;
   if (prefix > max) return 0;
-  for (let node = words[(map + MAP_HEADER.root) >> 2]!; node !== 0; ) {
+  for (let node = words[(map + MAP_HEADER.root) >> 2]!; node !== 0;) {
     const prefixlen = words[(node + TRIE_NODE.prefixlen) >> 2]!;
     const match = matchingBits(arena, node + TRIE_NODE.data, key + 4, Math.min(prefixlen, prefix));
     if (match === max) return node;

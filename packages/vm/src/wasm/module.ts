@@ -35,7 +35,12 @@ export class ModuleWriter {
     if (known !== undefined) return known;
     const index = this.#types.size;
     this.#types.set(key, index);
-    this.#typeBytes.byte(0x60).u32(params.length).op(...params).u32(results.length).op(...results);
+    this.#typeBytes
+      .byte(0x60)
+      .u32(params.length)
+      .op(...params)
+      .u32(results.length)
+      .op(...results);
     return index;
   }
 
@@ -113,7 +118,11 @@ function writeName(out: CodeWriter, name: string): CodeWriter {
 
 function section(out: CodeWriter, id: number, count: number, content: Uint8Array): void {
   const head = new CodeWriter(8).u32(count);
-  out.byte(id).u32(head.length + content.length).raw(head.bytes).raw(content);
+  out
+    .byte(id)
+    .u32(head.length + content.length)
+    .raw(head.bytes)
+    .raw(content);
 }
 
 function localGroups(locals: readonly ValueType[]): Uint8Array {
