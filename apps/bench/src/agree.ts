@@ -10,7 +10,9 @@ import { compareEngines } from './agreement.ts';
 /** Programs between two reports. */
 const STEP = 5000;
 
-const { values } = parseArgs({ options: { count: { type: 'string', default: '10000' }, seed: { type: 'string' }, engines: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { count: { type: 'string', default: '10000' }, seed: { type: 'string' }, engines: { type: 'string' } },
+});
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const count = Number(values.count);
 const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
@@ -19,7 +21,8 @@ let disagreements = 0;
 for (let done = 0; done < count; done += STEP) {
   const found = compareEngines(engines, seed + done, Math.min(STEP, count - done), { helpers: true });
   disagreements += found.length;
-  for (const { seed: failed, results, text } of found) process.stdout.write(`\nseed ${failed}: ${JSON.stringify(results, undefined, 1)}\n${text}\n`);
+  for (const { seed: failed, results, text } of found)
+    process.stdout.write(`\nseed ${failed}: ${JSON.stringify(results, undefined, 1)}\n${text}\n`);
   if (done + STEP < count) process.stderr.write(`${done + STEP} programs, ${disagreements} disagreements so far\n`);
 }
 process.stdout.write(`${count} programs, ${disagreements} disagreements\n`);

@@ -33,13 +33,30 @@ class Subject {
     const slots = installMapLookups(this.#runtime);
     const address = arena.allocate(MAP_HEADER_SIZE);
     this.#value = arena.allocate(VALUE_SIZE);
-    const fields = { map_type: 2, key_size: 4, value_size: VALUE_SIZE, max_entries: 1, lookup_slot: slots.array, data: this.#value, stride: VALUE_SIZE };
-    for (const [field, value] of Object.entries(fields)) arena.u32[(address + MAP_HEADER[field as keyof typeof MAP_HEADER]) >> 2] = value;
+    const fields = {
+      map_type: 2,
+      key_size: 4,
+      value_size: VALUE_SIZE,
+      max_entries: 1,
+      lookup_slot: slots.array,
+      data: this.#value,
+      stride: VALUE_SIZE,
+    };
+    for (const [field, value] of Object.entries(fields))
+      arena.u32[(address + MAP_HEADER[field as keyof typeof MAP_HEADER]) >> 2] = value;
     this.#map = { address, map_type: 2, key_size: 4, value_size: VALUE_SIZE, max_entries: 1 };
     const lookup = functions.get(slots.array)!;
-    this.#lookup = { name: 'bpf_map_lookup_elem', args: ['u32', 'u32'], returns: 'u32', intrinsic: 'map_lookup', run: (map, key) => lookup(map, key) as number };
+    this.#lookup = {
+      name: 'bpf_map_lookup_elem',
+      args: ['u32', 'u32'],
+      returns: 'u32',
+      intrinsic: 'map_lookup',
+      run: (map, key) => lookup(map, key) as number,
+    };
     this.#checksum = {
-      name: 'checksum', args: ['u32', 'u32', 'u32', 'u32', 'u32'], returns: 's32',
+      name: 'checksum',
+      args: ['u32', 'u32', 'u32', 'u32', 'u32'],
+      returns: 's32',
       run: (from, fromSize, to, toSize, seed) => this.#sum(from!, fromSize!, this.#sum(to!, toSize!, seed!)),
     };
   }
@@ -55,13 +72,20 @@ class Subject {
     const calls = new Map<number, CallTarget>();
     const constants = new Map<number, bigint>();
     insns.forEach((insn, index) => {
-      if (insn.code === 0x85 && insn.src_reg === 0) calls.set(index, insn.imm === 1 ? { helper: this.#lookup, map: this.#map } : { helper: this.#checksum });
-      if (insn.code === 0x18 && insn.src_reg !== 0) constants.set(index, BigInt(insn.src_reg === 6 ? this.#value : this.#map.address));
+      if (insn.code === 0x85 && insn.src_reg === 0)
+        calls.set(index, insn.imm === 1 ? { helper: this.#lookup, map: this.#map } : { helper: this.#checksum });
+      if (insn.code === 0x18 && insn.src_reg !== 0)
+        constants.set(index, BigInt(insn.src_reg === 6 ? this.#value : this.#map.address));
     });
     const { arena } = this.#runtime;
     for (let at = 0; at < VALUE_SIZE; at++) arena.u8[this.#value + at] = at * 29 + 3;
     this.#runtime.fuel = BUDGET;
-    const program = { name: 'random', insns, subprograms: subprogramsOf(insns), fixups: { constants, functions: new Map(), calls } };
+    const program = {
+      name: 'random',
+      insns,
+      subprograms: subprogramsOf(insns),
+      fixups: { constants, functions: new Map(), calls },
+    };
     const loaded = this.#runtime.load(program, { engine: this.name, fuel: true });
     try {
       const r0 = loaded.run64(0);
@@ -78,7 +102,12 @@ class Subject {
 const hex = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** Runs the programs of seeds [first, first + count) on all engines. */
-export function compareEngines(engines: readonly string[], first: number, count: number, options: RandomOptions = {}): Disagreement[] {
+export function compareEngines(
+  engines: readonly string[],
+  first: number,
+  count: number,
+  options: RandomOptions = {},
+): Disagreement[] {
   const found: Disagreement[] = [];
   // Modules are garbage by the thousand: a fresh runtime now and then keeps tables and memory small.
   for (let start = first; start < first + count; start += 1000) {
@@ -116,9 +145,13 @@ function listing(insns: readonly BpfInsn[]): string {
 }
 
 /** Replaces units by `goto +0` as long as the difference stays; jumps keep their places. */
-function shrink(insns: readonly BpfInsn[], units: RandomProgram['units'], stillDiffers: (insns: readonly BpfInsn[]) => boolean): readonly BpfInsn[] {
+function shrink(
+  insns: readonly BpfInsn[],
+  units: RandomProgram['units'],
+  stillDiffers: (insns: readonly BpfInsn[]) => boolean,
+): readonly BpfInsn[] {
   let current = insns;
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const [start, length] of units) {
       if (current[start] === nothing) continue;

@@ -45,8 +45,15 @@ export function costs(engine: string): Costs {
   const large = first(4000);
   const larger = first(8000);
   return {
-    engine, call_from_js_ns: call, copy_64_bytes_ns: copy, first_result_300_ms: small.first, first_result_4000_ms: large.first,
-    load_4000_ms: large.load, growth_8000_to_4000: larger.load / large.load, ns_per_insn: geomean(KINDS.map((kind) => nsPerInsn(engine, kind))), memory_kib: memory(engine),
+    engine,
+    call_from_js_ns: call,
+    copy_64_bytes_ns: copy,
+    first_result_300_ms: small.first,
+    first_result_4000_ms: large.first,
+    load_4000_ms: large.load,
+    growth_8000_to_4000: larger.load / large.load,
+    ns_per_insn: geomean(KINDS.map((kind) => nsPerInsn(engine, kind))),
+    memory_kib: memory(engine),
   };
 }
 
@@ -105,7 +112,13 @@ function callCost(engine: string): { call: number; copy: number } {
 /** Straight arithmetic in small blocks with forward branches and accesses to the stack; different bytes for each seed, so that nothing is cached. */
 export function synthetic(size: number, seed: number): VmProgram {
   const random = new Random(seed);
-  const insn = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({ code, dst_reg, src_reg, off, imm });
+  const insn = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({
+    code,
+    dst_reg,
+    src_reg,
+    off,
+    imm,
+  });
   const insns: BpfInsn[] = [];
   for (let register = 0; register < 10; register++) if (register !== 1) insns.push(insn(0xb7, register, 0, 0, random.bits()));
   insns.push(insn(0x7b, 10, 2, -8, 0), insn(0x7b, 10, 3, -16, 0));
@@ -115,12 +128,18 @@ export function synthetic(size: number, seed: number): VmProgram {
     if (kind < 4) insns.push(insn(random.pick([0x0f, 0x1f, 0xaf, 0x4f, 0x5f]), a, b, 0, 0));
     else if (kind === 4) insns.push(insn(0x79, a, 10, random.pick([-8, -16]), 0));
     else if (kind === 5) insns.push(insn(0x7b, 10, a, random.pick([-8, -16]), 0));
-    else if (kind === 6) insns.push(insn(0x25, a, 0, 2, random.bits()), insn(0x07, b, 0, 0, random.bits()), insn(0xbf, a, b, 0, 0));
+    else if (kind === 6)
+      insns.push(insn(0x25, a, 0, 2, random.bits()), insn(0x07, b, 0, 0, random.bits()), insn(0xbf, a, b, 0, 0));
     else insns.push(insn(0x61, a, 1, random.pick([0, 4, 8]), 0));
   }
   for (let register = 2; register < 9; register++) insns.push(insn(0x0f, 0, register, 0, 0));
   insns.push(insn(0x95, 0, 0, 0, 0));
-  return { name: 'synthetic', insns, subprograms: subprogramsOf(insns), fixups: { constants: new Map(), functions: new Map(), calls: new Map() } };
+  return {
+    name: 'synthetic',
+    insns,
+    subprograms: subprogramsOf(insns),
+    fixups: { constants: new Map(), functions: new Map(), calls: new Map() },
+  };
 }
 
 function timeLoad(engine: string, program: VmProgram): { load: number; first: number } {
@@ -161,7 +180,10 @@ export function costsTable(rows: readonly Costs[]): string {
     ['memory_kib', 'memory a program of 138 instructions, KiB', 0],
   ];
   const head = ['', ...rows.map(({ engine }) => engine)];
-  const table = [head, ...lines.map(([key, text, digits]) => [text, ...rows.map((row) => (row[key] as number).toFixed(digits))])];
+  const table = [
+    head,
+    ...lines.map(([key, text, digits]) => [text, ...rows.map((row) => (row[key] as number).toFixed(digits))]),
+  ];
   const width = Math.max(...table.map(([text]) => text!.length));
   return `\n${table.map(([text, ...cells]) => `${text!.padEnd(width)}  ${cells.map((cell) => cell.padStart(11)).join('  ')}`).join('\n')}\n`;
 }

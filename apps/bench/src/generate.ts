@@ -16,8 +16,13 @@ process.stderr.write(`seeds ${seed} to ${seed + Number(values.count) - 1}\n`);
 for (let next = seed; next < seed + Number(values.count); next++) {
   const { insns } = randomProgram(next, { helpers: true, gentle: true, length: 24 });
   const line = {
-    id: next, prog_type: 'sched_cls', insns: hex(encode(insns)), maps: [{ type: 'array', key_size: 4, value_size: VALUE_SIZE, max_entries: 1 }],
-    license: 'GPL', data_in, flags: 0,
+    id: next,
+    prog_type: 'sched_cls',
+    insns: hex(encode(insns)),
+    maps: [{ type: 'array', key_size: 4, value_size: VALUE_SIZE, max_entries: 1 }],
+    license: 'GPL',
+    data_in,
+    flags: 0,
   };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -28,7 +28,8 @@ export function linkProgram(object: Uint8Array, name: string): LinkedProgram {
       const insn = insns[at]!;
       const { section, value, name: symbolName } = elf.symbols[symbol]!;
       if (insn.code === 0x18) mapLoads.set(at, symbolName!);
-      else if (insn.code === 0x85 && section === text?.index) insns[at] = { ...insn, imm: base + value / 8 + insn.imm + 1 - at - 1 };
+      else if (insn.code === 0x85 && section === text?.index)
+        insns[at] = { ...insn, imm: base + value / 8 + insn.imm + 1 - at - 1 };
       else throw new Error(`${name}: a relocation of instruction ${at} that the bench does not know`);
     }
   }

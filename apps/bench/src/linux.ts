@@ -25,7 +25,10 @@ function load(kernel: Syscalls, program: BenchProgram): Runner {
     return map === undefined ? insn : { ...insn, src_reg: BPF_PSEUDO_MAP_FD, imm: fds.get(map)! };
   });
   const fd = kernel.bpf(BPF_PROG_LOAD, {
-    prog_type: BPF_PROG_TYPE_SCHED_CLS, insn_cnt: insns.length, insns: encode(insns), license: cString('Dual BSD/GPL'),
+    prog_type: BPF_PROG_TYPE_SCHED_CLS,
+    insn_cnt: insns.length,
+    insns: encode(insns),
+    license: cString('Dual BSD/GPL'),
   });
   if (fd < 0) throw new Error(`the kernel does not load ${program.name}: errno ${-fd}`);
   const data_in = benchPacket();

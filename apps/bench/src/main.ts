@@ -30,12 +30,22 @@ const kernel = liveKernel();
 const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
 const only = values.only?.split(',');
 const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
-const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) => measure(benchProgram(name), sides, options));
-const result = report(measured, sides.map(({ name }) => name), 'reason' in kernel ? kernel.reason : undefined);
+const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) =>
+  measure(benchProgram(name), sides, options),
+);
+const result = report(
+  measured,
+  sides.map(({ name }) => name),
+  'reason' in kernel ? kernel.reason : undefined,
+);
 // The costs of loading come last: they leave hundreds of programs behind.
 const spent = only && !only.includes('costs') ? [] : engines.map(costs);
 process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
-if (values.json !== undefined) writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify({ ...result.json, costs: spent }, null, 1)}\n`);
+if (values.json !== undefined)
+  writeFileSync(
+    resolve(process.env['INIT_CWD'] ?? '.', values.json),
+    `${JSON.stringify({ ...result.json, costs: spent }, null, 1)}\n`,
+  );
 
 function liveKernel(): { side: Side } | { reason: string } {
   try {

@@ -2,7 +2,16 @@
 
 import { performance } from 'node:perf_hooks';
 
-import { MAP_HEADER, MAP_HEADER_SIZE, VmRuntime, HASH_ELEMENT, hashElementLayout, hashOfMapKey, installMapLookups, subprogramsOf } from '@libbpf-ts/vm';
+import {
+  MAP_HEADER,
+  MAP_HEADER_SIZE,
+  VmRuntime,
+  HASH_ELEMENT,
+  hashElementLayout,
+  hashOfMapKey,
+  installMapLookups,
+  subprogramsOf,
+} from '@libbpf-ts/vm';
 import type { Arena, CallTarget, KnownMap, MapHeaderField, MapLookupKind, VmHelper, VmProgram } from '@libbpf-ts/vm';
 
 import { benchPacket } from './programs.ts';
@@ -56,9 +65,15 @@ export class OurBench {
     for (const [insn, name] of program.mapLoads) constants.set(insn, BigInt(maps.get(name)!.address));
     const calls = new Map<number, CallTarget>();
     program.insns.forEach((insn, index) => {
-      if (insn.code === 0x85 && insn.src_reg === 0) calls.set(index, { helper: this.#lookup, map: this.#mapOfCall(program, maps, index) });
+      if (insn.code === 0x85 && insn.src_reg === 0)
+        calls.set(index, { helper: this.#lookup, map: this.#mapOfCall(program, maps, index) });
     });
-    return { name: program.name, insns: program.insns, subprograms: subprogramsOf(program.insns), fixups: { constants, functions: new Map(), calls } };
+    return {
+      name: program.name,
+      insns: program.insns,
+      subprograms: subprogramsOf(program.insns),
+      fixups: { constants, functions: new Map(), calls },
+    };
   }
 
   readonly #lookup: VmHelper = {
@@ -66,7 +81,8 @@ export class OurBench {
     args: ['u32', 'u32'],
     returns: 'u32',
     intrinsic: 'map_lookup',
-    run: (map, key) => this.runtime.functions.get(this.runtime.arena.u32[(map! + MAP_HEADER.lookup_slot) >> 2]!)!(map, key) as number,
+    run: (map, key) =>
+      this.runtime.functions.get(this.runtime.arena.u32[(map! + MAP_HEADER.lookup_slot) >> 2]!)!(map, key) as number,
   };
 
   /** The map that the last ld_imm64 before the call loads: all that these programs need. */
@@ -82,7 +98,8 @@ export class OurBench {
     const stride = (value_size + 7) & ~7;
     const address = arena.allocate(MAP_HEADER_SIZE);
     const set = (fields: Partial<Record<MapHeaderField, number>>): void => {
-      for (const [name, value] of Object.entries(fields)) arena.u32[(address + MAP_HEADER[name as MapHeaderField]) >> 2] = value;
+      for (const [name, value] of Object.entries(fields))
+        arena.u32[(address + MAP_HEADER[name as MapHeaderField]) >> 2] = value;
     };
     set({ map_type, key_size, value_size, max_entries, lookup_slot: this.#slots[map.type], stride });
     if (map.type === 'array') set({ data: arena.allocate(stride * max_entries) });

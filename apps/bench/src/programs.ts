@@ -37,7 +37,17 @@ const WITH_CALLS = new Set(['arrmap', 'hashmap', 'calls']);
 export const EMPTY = 'tiny';
 /** The eleven kinds. */
 export const KINDS: readonly string[] = [
-  'loop', 'sieve', 'muldiv', 'siphash', 'jhash', 'csum', 'memops', 'parse32', 'arrmap', 'hashmap', 'calls',
+  'loop',
+  'sieve',
+  'muldiv',
+  'siphash',
+  'jhash',
+  'csum',
+  'memops',
+  'parse32',
+  'arrmap',
+  'hashmap',
+  'calls',
 ];
 
 /** Reads and links an object of `programs/`. */

@@ -42,7 +42,9 @@ export class Random {
 
   /** An immediate, often one at an edge. */
   immediate(): number {
-    return this.chance(50) ? this.pick([0, 1, -1, 2, 7, 31, 32, 63, 255, 0x7fff, -128, 0x7fff_ffff, -0x8000_0000, 0xffff]) : this.bits();
+    return this.chance(50)
+      ? this.pick([0, 1, -1, 2, 7, 31, 32, 63, 255, 0x7fff, -128, 0x7fff_ffff, -0x8000_0000, 0xffff])
+      : this.bits();
   }
 }
 
@@ -69,10 +71,21 @@ interface Jump extends BpfInsn {
   readonly to?: number;
 }
 
-const insn = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({ code, dst_reg, src_reg, off, imm });
+const insn = (code: number, dst_reg: number, src_reg: number, off: number, imm: number): BpfInsn => ({
+  code,
+  dst_reg,
+  src_reg,
+  off,
+  imm,
+});
 const movImm = (dst: number, imm: number): BpfInsn => insn(0xb7, dst, 0, 0, imm);
 const movReg = (dst: number, src: number): BpfInsn => insn(0xbf, dst, src, 0, 0);
-const SIZES = [[0x10, 1], [0x08, 2], [0x00, 4], [0x18, 8]] as const;
+const SIZES = [
+  [0x10, 1],
+  [0x08, 2],
+  [0x00, 4],
+  [0x18, 8],
+] as const;
 /** Pointer to the map value, in every function. */
 const VALUE = 6;
 const COUNTER = 8;
@@ -82,12 +95,19 @@ const JUMP_OPS = Object.keys(JUMP) as JumpOp[];
 const ATOMIC_OPS = (Object.keys(ATOMIC) as AtomicOp[]).filter((op) => op !== 'load_acquire' && op !== 'store_release');
 
 /** The program of a seed. Map 0 is an array of one value of VALUE_SIZE bytes. */
-export function randomProgram(seed: number, { length = 30, helpers = false, gentle = false }: RandomOptions = {}): RandomProgram {
+export function randomProgram(
+  seed: number,
+  { length = 30, helpers = false, gentle = false }: RandomOptions = {},
+): RandomProgram {
   const random = new Random(seed);
   const callees = random.below(3);
   const written: Written[] = [];
   for (let index = 0; index <= callees; index++) {
-    written.push(new FunctionWriter(random, index, callees, helpers, gentle).write(index === 0 ? 1 + random.below(length) : 1 + random.below(8)));
+    written.push(
+      new FunctionWriter(random, index, callees, helpers, gentle).write(
+        index === 0 ? 1 + random.below(length) : 1 + random.below(8),
+      ),
+    );
   }
   const called = reachable(written);
   const functions: BpfInsn[][] = [];
@@ -129,7 +149,9 @@ function link(functions: readonly BpfInsn[][]): BpfInsn[] {
     starts.push(at);
     at += fn.length;
   }
-  return functions.flat().map((one, index) => (one.code === 0x85 && one.src_reg === 1 ? { ...one, imm: starts[one.imm]! - index - 1 } : one));
+  return functions
+    .flat()
+    .map((one, index) => (one.code === 0x85 && one.src_reg === 1 ? { ...one, imm: starts[one.imm]! - index - 1 } : one));
 }
 
 class FunctionWriter {
@@ -185,9 +207,11 @@ class FunctionWriter {
   #epilogue(): Sequence {
     const out: Sequence = [];
     for (const register of [1, 2, 3, 4, 5, 7, 9]) out.push(insn(0x27, 0, 0, 0, 31), insn(0x0f, 0, register, 0, 0));
-    for (let off = -STACK_BYTES; off < 0; off += 8) out.push(insn(0x79, 1, 10, off, 0), insn(0x27, 0, 0, 0, 33), insn(0xaf, 0, 1, 0, 0));
+    for (let off = -STACK_BYTES; off < 0; off += 8)
+      out.push(insn(0x79, 1, 10, off, 0), insn(0x27, 0, 0, 0, 33), insn(0xaf, 0, 1, 0, 0));
     if (this.#index === 0) {
-      for (let off = 0; off < VALUE_SIZE; off += 8) out.push(insn(0x79, 1, VALUE, off, 0), insn(0x27, 0, 0, 0, 37), insn(0x0f, 0, 1, 0, 0));
+      for (let off = 0; off < VALUE_SIZE; off += 8)
+        out.push(insn(0x79, 1, VALUE, off, 0), insn(0x27, 0, 0, 0, 37), insn(0x0f, 0, 1, 0, 0));
       // The kernel gives 32 bits of r0: let all 64 count.
       out.push(movReg(1, 0), insn(0x77, 1, 0, 0, 32), insn(0xaf, 0, 1, 0, 0), movReg(0, 0));
     }
@@ -240,7 +264,8 @@ class FunctionWriter {
     const off = random.below(limit / size) * size - (base === 10 ? STACK_BYTES : 0);
     const kind = random.below(4);
     if (kind === 0) return insn(0x61 | bits, this.#target(), base, off, 0);
-    if (kind === 1) return size === 8 ? insn(0x79, this.#target(), base, off, 0) : insn(0x81 | bits, this.#target(), base, off, 0);
+    if (kind === 1)
+      return size === 8 ? insn(0x79, this.#target(), base, off, 0) : insn(0x81 | bits, this.#target(), base, off, 0);
     if (kind === 2) return insn(0x62 | bits, base, 0, off, random.immediate());
     return insn(0x63 | bits, base, this.#target(), off, 0);
   }
@@ -251,7 +276,11 @@ class FunctionWriter {
     const pointer = 5;
     const base = random.chance(50) ? 10 : VALUE;
     const [bits, size] = random.pick(SIZES);
-    const out = [movReg(pointer, random.pick([0, 1, 2, 3, 4, 7, 9])), insn(0x57, pointer, 0, 0, 63 & -size), insn(0x0f, pointer, base, 0, 0)];
+    const out = [
+      movReg(pointer, random.pick([0, 1, 2, 3, 4, 7, 9])),
+      insn(0x57, pointer, 0, 0, 63 & -size),
+      insn(0x0f, pointer, base, 0, 0),
+    ];
     const off = base === 10 ? -STACK_BYTES : 0;
     const other = random.pick([0, 1, 2, 3, 4, 7, 9]);
     out.push(random.chance(50) ? insn(0x61 | bits, other, pointer, off, 0) : insn(0x63 | bits, pointer, other, off, 0));
@@ -298,11 +327,26 @@ class FunctionWriter {
     const random = this.#random;
     if (random.chance(50)) {
       const size = 4 * (1 + random.below(8));
-      const set = [movReg(1, 10), insn(0x07, 1, 0, 0, -STACK_BYTES), movImm(2, size), movReg(3, 10), insn(0x07, 3, 0, 0, -32), movImm(4, 4 * (1 + random.below(8))), movImm(5, 0)];
+      const set = [
+        movReg(1, 10),
+        insn(0x07, 1, 0, 0, -STACK_BYTES),
+        movImm(2, size),
+        movReg(3, 10),
+        insn(0x07, 3, 0, 0, -32),
+        movImm(4, 4 * (1 + random.below(8))),
+        movImm(5, 0),
+      ];
       return [...set, insn(0x85, 0, 0, 0, 28), ...this.#freshArguments()];
     }
     // A lookup with a key from the stack: NULL or the value, which is read and forgotten.
-    const set = [insn(0x62, 10, 0, -8, random.below(3)), insn(0x18, 1, 5, 0, 0), insn(0, 0, 0, 0, 0), movReg(2, 10), insn(0x07, 2, 0, 0, -8), insn(0x85, 0, 0, 0, 1)];
+    const set = [
+      insn(0x62, 10, 0, -8, random.below(3)),
+      insn(0x18, 1, 5, 0, 0),
+      insn(0, 0, 0, 0, 0),
+      movReg(2, 10),
+      insn(0x07, 2, 0, 0, -8),
+      insn(0x85, 0, 0, 0, 1),
+    ];
     return [...set, insn(0x15, 0, 0, 1, 0), insn(0x79, 0, 0, 8 * random.below(8), 0), ...this.#freshArguments()];
   }
 
@@ -315,7 +359,9 @@ class FunctionWriter {
 function throughTheDoor(sequences: Sequence[], loops: readonly (readonly [first: number, end: number])[]): void {
   sequences.forEach((sequence, from) => {
     sequences[from] = sequence.map((one: Jump) => {
-      const loop = loops.find(([first, end]) => one.to !== undefined && one.to > first && one.to < end && (from < first || from >= end));
+      const loop = loops.find(
+        ([first, end]) => one.to !== undefined && one.to > first && one.to < end && (from < first || from >= end),
+      );
       return loop ? { ...one, to: loop[0] } : one;
     });
   });

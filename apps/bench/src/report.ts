@@ -34,7 +34,12 @@ export function report(measured: readonly Measured[], sides: readonly string[], 
   const callFree = means(({ callFree }) => callFree);
   const json = {
     machine: { cpu: cpus()[0]?.model, arch: arch(), kernel: release(), node: process.version },
-    reference: reference ?? KERNEL_RECORDED.of, note: noKernel, empty: empty.ns, rows, geomean: all, geomean_call_free: callFree,
+    reference: reference ?? KERNEL_RECORDED.of,
+    note: noKernel,
+    empty: empty.ns,
+    rows,
+    geomean: all,
+    geomean_call_free: callFree,
   };
   return { text: table(rows, sides, empty, all, callFree, noKernel), json };
 }
@@ -43,7 +48,9 @@ export function report(measured: readonly Measured[], sides: readonly string[], 
 function row(entry: Measured, empty: Measured, sides: readonly string[], reference: string | undefined): Row {
   const net = Object.fromEntries(sides.map((side) => [side, entry.ns[side]! - empty.ns[side]!]));
   const base = (round: number): number =>
-    reference === undefined ? (KERNEL_RECORDED.net[entry.program] ?? Number.NaN) : entry.rounds[reference]![round]! - empty.ns[reference]!;
+    reference === undefined
+      ? (KERNEL_RECORDED.net[entry.program] ?? Number.NaN)
+      : entry.rounds[reference]![round]! - empty.ns[reference]!;
   const ratio = Object.fromEntries(
     sides.map((side) => [side, median(entry.rounds[side]!.map((ns, round) => (ns - empty.ns[side]!) / base(round)))]),
   );
@@ -51,21 +58,41 @@ function row(entry: Measured, empty: Measured, sides: readonly string[], referen
 }
 
 function table(
-  rows: readonly Row[], sides: readonly string[], empty: Measured, all: Record<string, number>, callFree: Record<string, number>, noKernel: string | undefined,
+  rows: readonly Row[],
+  sides: readonly string[],
+  empty: Measured,
+  all: Record<string, number>,
+  callFree: Record<string, number>,
+  noKernel: string | undefined,
 ): string {
   const others = sides.filter((side) => side !== 'kernel');
   const head = ['program', ...sides.map((side) => `${side} ns`), ...others.map((side) => `${side} / kernel`)];
-  const mean = (name: string, values: Record<string, number>): string[] => [name, ...sides.map(() => ''), ...others.map((side) => ratioText(values[side]!))];
+  const mean = (name: string, values: Record<string, number>): string[] => [
+    name,
+    ...sides.map(() => ''),
+    ...others.map((side) => ratioText(values[side]!)),
+  ];
   const lines = [
     head,
-    ...rows.map(({ program, net, ratio }) => [program, ...sides.map((side) => nsText(net[side]!)), ...others.map((side) => ratioText(ratio[side]!))]),
+    ...rows.map(({ program, net, ratio }) => [
+      program,
+      ...sides.map((side) => nsText(net[side]!)),
+      ...others.map((side) => ratioText(ratio[side]!)),
+    ]),
     mean('geomean, all', all),
     mean('geomean, no calls', callFree),
   ];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  const text = lines.map((line) => line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ')).join('\n');
+  const text = lines
+    .map((line) =>
+      line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '),
+    )
+    .join('\n');
   const subtracted = sides.map((side) => `${side} ${nsText(empty.ns[side]!)}`).join(', ');
-  const note = noKernel === undefined ? '' : `The kernel was not asked (${noKernel}): ratios are to figures recorded on ${KERNEL_RECORDED.of}.\n`;
+  const note =
+    noKernel === undefined
+      ? ''
+      : `The kernel was not asked (${noKernel}): ratios are to figures recorded on ${KERNEL_RECORDED.of}.\n`;
   return `${text}\n\nNanoseconds a run, medians, the empty program subtracted (${subtracted}).\n${note}`;
 }
 

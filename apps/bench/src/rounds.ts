@@ -24,7 +24,8 @@ export function measure(program: BenchProgram, sides: readonly Side[], { rounds,
   try {
     const results = runners.map(({ runner }) => runner.result());
     const differing = runners.find((_, index) => results[index] !== results[0]);
-    if (differing) throw new Error(`${program.name}: ${runners.map(({ name }, index) => `${name} gives ${results[index]}`).join(', ')}`);
+    if (differing)
+      throw new Error(`${program.name}: ${runners.map(({ name }, index) => `${name} gives ${results[index]}`).join(', ')}`);
     for (const entry of runners) entry.count = warm(entry.runner, slice);
     for (let round = 0; round < rounds; round++) for (const { runner, count, ns } of runners) ns.push(runner.measure(count));
     return {

@@ -8,8 +8,10 @@ export interface Runner {
   close(): void;
 }
 
+import type { BenchProgram } from './programs.ts';
+
 /** An engine, ours or the kernel's. */
 export interface Side {
   readonly name: string;
-  load(program: import('./programs.ts').BenchProgram): Runner;
+  load(program: BenchProgram): Runner;
 }

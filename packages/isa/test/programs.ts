@@ -26,7 +26,9 @@ function fieldsOf(opcode: Opcode): fc.Arbitrary<Partial<BpfInsn>> {
     case 'end':
       return fc.record({ dst_reg: register });
     case 'jump':
-      return fc.record({ dst_reg: register, off: int16, ...(opcode.source === 'x' ? { src_reg: register } : { imm: int32 }) });
+      return opcode.source === 'x'
+        ? fc.record({ dst_reg: register, off: int16, src_reg: register })
+        : fc.record({ dst_reg: register, off: int16, imm: int32 });
     case 'goto':
       return opcode.far ? fc.record({ imm: int32 }) : fc.record({ off: int16 });
     case 'may_goto':
@@ -37,7 +39,9 @@ function fieldsOf(opcode: Opcode): fc.Arbitrary<Partial<BpfInsn>> {
     case 'exit':
       return fc.constant({});
     case 'store':
-      return fc.record({ dst_reg: register, off: int16, ...(opcode.source === 'x' ? { src_reg: register } : { imm: int32 }) });
+      return opcode.source === 'x'
+        ? fc.record({ dst_reg: register, off: int16, src_reg: register })
+        : fc.record({ dst_reg: register, off: int16, imm: int32 });
     case 'load':
     case 'atomic':
       return fc.record({ dst_reg: register, src_reg: register, off: int16 });

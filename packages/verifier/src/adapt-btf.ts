@@ -46,9 +46,10 @@ function viewOf(type: BtfType): BtfTypeView {
     name: type.name,
     size: 'size' in type ? type.size : 0,
     type: 'type' in type ? type.type : 0,
-    members: 'members' in type
-      ? type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }))
-      : [],
+    members:
+      'members' in type
+        ? type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }))
+        : [],
     params: type.kind === 'FUNC_PROTO' ? type.params : [],
     nelems: type.kind === 'ARRAY' ? type.nelems : 0,
     signed: type.kind === 'INT' && (type.encoding & 1) !== 0,

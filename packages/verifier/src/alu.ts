@@ -7,7 +7,7 @@ import { ult } from './int64.ts';
 import { checkDst, checkSrc } from './operands.ts';
 import { ALU_TEXT, pointerAlu } from './pointer-alu.ts';
 import { markChainPrecision } from './precision.ts';
-import { BPF_ADD_CONST, copyReg, markConstScalar, Reg } from './register.ts';
+import { BPF_ADD_CONST, copyReg, markConstScalar, type Reg } from './register.ts';
 import { PTR_TO_ARENA, SCALAR_VALUE } from './regtype.ts';
 import { swapBytes } from './byte-swap.ts';
 import { OP_ADD, OP_ARSH, OP_DIV, OP_END, OP_LSH, OP_MOD, OP_MOV, OP_NEG, OP_RSH, OP_SUB, scalarAlu } from './scalar-alu.ts';
@@ -113,7 +113,8 @@ function move32(env: Env, dst: Reg, src: Reg, srcno: number, bits: number): void
 
 function castAddressSpace(env: Env, insn: BpfInsn): void {
   checkSrc(env, insn.src_reg);
-  if (!env.usedMaps.some((map) => map.map_type === 33)) env.refuse('EINVAL', 'addr_space_cast insn can only be used in a program that has an associated arena');
+  if (!env.usedMaps.some((map) => map.map_type === 33))
+    env.refuse('EINVAL', 'addr_space_cast insn can only be used in a program that has an associated arena');
   checkDst(env, insn.dst_reg);
   const dst = env.reg(insn.dst_reg);
   const toArena = insn.imm === 1;

@@ -61,7 +61,9 @@ export function protoSpec(env: Env, proto: BpfFuncProto): ProtoSpec {
     spec = {
       proto,
       args: proto.arg_types.map((type, i) => ({
-        ...parseType(type), size: proto.arg_size?.[i] ?? 0, btf: proto.arg_btf_id?.[i],
+        ...parseType(type),
+        size: proto.arg_size?.[i] ?? 0,
+        btf: proto.arg_btf_id?.[i],
       })),
       ret: parseType(proto.ret_type),
     };

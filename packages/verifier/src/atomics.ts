@@ -35,14 +35,16 @@ export function checkAtomic(env: Env, insn: BpfInsn): void {
     keepPointerType(env, type, false);
     return;
   }
-  if (!OPERATIONS.has(imm)) env.refuse('EINVAL', `BPF_ATOMIC uses invalid atomic opcode ${(imm & 0xff).toString(16).padStart(2, '0')}`);
+  if (!OPERATIONS.has(imm))
+    env.refuse('EINVAL', `BPF_ATOMIC uses invalid atomic opcode ${(imm & 0xff).toString(16).padStart(2, '0')}`);
   readModifyWrite(env, insn, size);
 }
 
 /** Kinds of memory on which an atomic cannot be done. */
 function refuseUnable(env: Env, regno: number): void {
   const { type } = env.reg(regno);
-  const unable = T.baseType(type) === T.PTR_TO_CTX || T.isPacketPointer(type) || type === T.PTR_TO_FLOW_KEYS || T.isSockPointer(type);
+  const unable =
+    T.baseType(type) === T.PTR_TO_CTX || T.isPacketPointer(type) || type === T.PTR_TO_FLOW_KEYS || T.isSockPointer(type);
   if (unable) env.refuse('EACCES', `BPF_ATOMIC stores into R${regno} ${T.typeText(type)} is not allowed`);
 }
 

@@ -51,6 +51,8 @@ export class Backtrack {
     return names.join(',');
   }
   slotText(): string {
-    return this.slotsOf(this.frame).map((spi) => `-${(spi + 1) * 8}`).join(',');
+    return this.slotsOf(this.frame)
+      .map((spi) => `-${(spi + 1) * 8}`)
+      .join(',');
   }
 }

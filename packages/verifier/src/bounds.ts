@@ -157,9 +157,18 @@ export function syncBounds(reg: Reg): void {
     const { sminl, smaxl, uminl, umaxl, s32min, s32max, u32min, u32max, sminh, smaxh, uminh, umaxh } = reg;
     deduce(reg);
     const same =
-      sminl === reg.sminl && smaxl === reg.smaxl && uminl === reg.uminl && umaxl === reg.umaxl && s32min === reg.s32min &&
-      s32max === reg.s32max && u32min === reg.u32min && u32max === reg.u32max && sminh === reg.sminh && smaxh === reg.smaxh &&
-      uminh === reg.uminh && umaxh === reg.umaxh;
+      sminl === reg.sminl &&
+      smaxl === reg.smaxl &&
+      uminl === reg.uminl &&
+      umaxl === reg.umaxl &&
+      s32min === reg.s32min &&
+      s32max === reg.s32max &&
+      u32min === reg.u32min &&
+      u32max === reg.u32max &&
+      sminh === reg.sminh &&
+      smaxh === reg.smaxh &&
+      uminh === reg.uminh &&
+      umaxh === reg.umaxh;
     if (same) break;
   }
   boundOffset(reg);
@@ -170,8 +179,18 @@ export function syncBounds(reg: Reg): void {
 function isSettled(reg: Reg): boolean {
   const { vh, vl } = reg;
   return (
-    reg.sminl === vl && reg.smaxl === vl && reg.uminl === vl && reg.umaxl === vl && reg.s32min === vl && reg.s32max === vl &&
-    reg.u32min === vl && reg.u32max === vl && reg.sminh === vh && reg.smaxh === vh && reg.uminh === vh && reg.umaxh === vh
+    reg.sminl === vl &&
+    reg.smaxl === vl &&
+    reg.uminl === vl &&
+    reg.umaxl === vl &&
+    reg.s32min === vl &&
+    reg.s32max === vl &&
+    reg.u32min === vl &&
+    reg.u32max === vl &&
+    reg.sminh === vh &&
+    reg.smaxh === vh &&
+    reg.uminh === vh &&
+    reg.umaxh === vh
   );
 }
 
@@ -337,10 +356,21 @@ export function rangeWithin(old: Reg, cur: Reg): boolean {
 /** Same known bits and bounds. */
 export function sameScalar(a: Reg, b: Reg): boolean {
   return (
-    a.vl === b.vl && a.ml === b.ml && a.vh === b.vh && a.mh === b.mh &&
-    a.sminh === b.sminh && a.sminl === b.sminl && a.smaxh === b.smaxh && a.smaxl === b.smaxl &&
-    a.uminh === b.uminh && a.uminl === b.uminl && a.umaxh === b.umaxh && a.umaxl === b.umaxl &&
-    a.s32min === b.s32min && a.s32max === b.s32max && a.u32min === b.u32min && a.u32max === b.u32max
+    a.vl === b.vl &&
+    a.ml === b.ml &&
+    a.vh === b.vh &&
+    a.mh === b.mh &&
+    a.sminh === b.sminh &&
+    a.sminl === b.sminl &&
+    a.smaxh === b.smaxh &&
+    a.smaxl === b.smaxl &&
+    a.uminh === b.uminh &&
+    a.uminl === b.uminl &&
+    a.umaxh === b.umaxh &&
+    a.umaxl === b.umaxl &&
+    a.s32min === b.s32min &&
+    a.s32max === b.s32max &&
+    a.u32min === b.u32min &&
+    a.u32max === b.u32max
   );
 }
-

@@ -20,7 +20,16 @@ export const JSLE = 0xd0;
 
 /** The comparison with its operands swapped. */
 export const FLIPPED: Readonly<Record<number, number>> = {
-  [JEQ]: JEQ, [JNE]: JNE, [JSET]: JSET, [JGE]: JLE, [JGT]: JLT, [JLE]: JGE, [JLT]: JGT, [JSGE]: JSLE, [JSGT]: JSLT, [JSLE]: JSGE,
+  [JEQ]: JEQ,
+  [JNE]: JNE,
+  [JSET]: JSET,
+  [JGE]: JLE,
+  [JGT]: JLT,
+  [JLE]: JGE,
+  [JLT]: JGT,
+  [JSGE]: JSLE,
+  [JSGT]: JSLT,
+  [JSLE]: JSGE,
   [JSLT]: JSGT,
 };
 
@@ -46,7 +55,11 @@ export function branchTaken(env: Env, a: Reg, b: Reg, op: number, jmp32: boolean
 export function isNotNull(env: Env, reg: Reg): boolean {
   if (T.mayBeNull(reg.type)) return false;
   switch (T.baseType(reg.type)) {
-    case T.PTR_TO_SOCKET: case T.PTR_TO_TCP_SOCK: case T.PTR_TO_MAP_VALUE: case T.PTR_TO_MAP_KEY: case T.PTR_TO_SOCK_COMMON:
+    case T.PTR_TO_SOCKET:
+    case T.PTR_TO_TCP_SOCK:
+    case T.PTR_TO_MAP_VALUE:
+    case T.PTR_TO_MAP_KEY:
+    case T.PTR_TO_SOCK_COMMON:
     case T.CONST_PTR_TO_MAP:
       return true;
     case T.PTR_TO_BTF_ID:
@@ -89,20 +102,30 @@ function packetTaken(a: Reg, b: Reg, op: number): number {
 
 function scalarTaken(a: Reg, b: Reg, op: number, jmp32: boolean): number {
   switch (op) {
-    case JEQ: return equalTaken(a, b, jmp32);
+    case JEQ:
+      return equalTaken(a, b, jmp32);
     case JNE: {
       const taken = equalTaken(a, b, jmp32);
       return taken < 0 ? -1 : 1 - taken;
     }
-    case JSET: return testTaken(a, b, jmp32);
-    case JGT: return jmp32 ? uLess32(b, a) : uLess(b, a);
-    case JLT: return jmp32 ? uLess32(a, b) : uLess(a, b);
-    case JGE: return invert(jmp32 ? uLess32(a, b) : uLess(a, b));
-    case JLE: return invert(jmp32 ? uLess32(b, a) : uLess(b, a));
-    case JSGT: return jmp32 ? sLess32(b, a) : sLess(b, a);
-    case JSLT: return jmp32 ? sLess32(a, b) : sLess(a, b);
-    case JSGE: return invert(jmp32 ? sLess32(a, b) : sLess(a, b));
-    default: return invert(jmp32 ? sLess32(b, a) : sLess(b, a));
+    case JSET:
+      return testTaken(a, b, jmp32);
+    case JGT:
+      return jmp32 ? uLess32(b, a) : uLess(b, a);
+    case JLT:
+      return jmp32 ? uLess32(a, b) : uLess(a, b);
+    case JGE:
+      return invert(jmp32 ? uLess32(a, b) : uLess(a, b));
+    case JLE:
+      return invert(jmp32 ? uLess32(b, a) : uLess(b, a));
+    case JSGT:
+      return jmp32 ? sLess32(b, a) : sLess(b, a);
+    case JSLT:
+      return jmp32 ? sLess32(a, b) : sLess(a, b);
+    case JSGE:
+      return invert(jmp32 ? sLess32(a, b) : sLess(a, b));
+    default:
+      return invert(jmp32 ? sLess32(b, a) : sLess(b, a));
   }
 }
 

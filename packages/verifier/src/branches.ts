@@ -1,7 +1,6 @@
 /** Conditional jumps: decided ones are followed, others split the path (`check_cond_jmp_op`). */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import type { ErrnoName } from '@libbpf-ts/uapi';
 import { branchTaken, JEQ, JNE } from './branch-taken.ts';
 import { BPF_COMPLEXITY_LIMIT_JMP_SEQ, type Env } from './env.ts';
 import { recordLinked, recordOperands } from './history.ts';
@@ -26,7 +25,11 @@ export function pushBranch(env: Env, insn: number, from: number, errno: 'EFAULT'
 
 /** Sets a state aside, to be explored from `insn`. */
 export function pushState(
-  env: Env, state: VerifierState, insn: number, from: number, errno: 'EFAULT' | 'ENOMEM' = 'EFAULT',
+  env: Env,
+  state: VerifierState,
+  insn: number,
+  from: number,
+  errno: 'EFAULT' | 'ENOMEM' = 'EFAULT',
 ): void {
   if (env.pending.length >= BPF_COMPLEXITY_LIMIT_JMP_SEQ) {
     env.refuse(errno, `The sequence of ${env.pending.length + 1} jumps is too complex.`);
@@ -182,8 +185,21 @@ function maybeWiden(env: Env, old: Reg, cur: Reg): void {
 
 function sameValue(a: Reg, b: Reg): boolean {
   return (
-    a.vl === b.vl && a.vh === b.vh && a.ml === b.ml && a.mh === b.mh && a.sminl === b.sminl && a.sminh === b.sminh &&
-    a.smaxl === b.smaxl && a.smaxh === b.smaxh && a.uminl === b.uminl && a.uminh === b.uminh && a.umaxl === b.umaxl &&
-    a.umaxh === b.umaxh && a.s32min === b.s32min && a.s32max === b.s32max && a.u32min === b.u32min && a.u32max === b.u32max
+    a.vl === b.vl &&
+    a.vh === b.vh &&
+    a.ml === b.ml &&
+    a.mh === b.mh &&
+    a.sminl === b.sminl &&
+    a.sminh === b.sminh &&
+    a.smaxl === b.smaxl &&
+    a.smaxh === b.smaxh &&
+    a.uminl === b.uminl &&
+    a.uminh === b.uminh &&
+    a.umaxl === b.umaxl &&
+    a.umaxh === b.umaxh &&
+    a.s32min === b.s32min &&
+    a.s32max === b.s32max &&
+    a.u32min === b.u32min &&
+    a.u32max === b.u32max
   );
 }

@@ -8,7 +8,10 @@ import { isConstOffset, tnumText } from './stack.ts';
 import type { BtfTypeView, VerifierBtf } from './types.ts';
 
 /** A type without typedefs, qualifiers and type tags. */
-export function skipModifiers(btf: VerifierBtf, id: number): { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] } {
+export function skipModifiers(
+  btf: VerifierBtf,
+  id: number,
+): { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] } {
   const tags: string[] = [];
   let type = btf.type(id);
   while (type && MODIFIERS.has(type.kind)) {
@@ -70,7 +73,13 @@ interface Found {
 
 /** Loads `size` bytes at `off` of a struct into register `value`. */
 export function walkStruct(
-  env: Env, btf: VerifierBtf, structId: number, off: number, size: number, value: number, fromType: number,
+  env: Env,
+  btf: VerifierBtf,
+  structId: number,
+  off: number,
+  size: number,
+  value: number,
+  fromType: number,
 ): void {
   const found = findAt(env, btf, structId, off, size, fromType);
   if (value < 0) return;
@@ -85,21 +94,32 @@ export function walkStruct(
 /** Fields that stay trusted or RCU-protected when read through a trusted pointer, as the kernel lists them. */
 const RCU_FIELDS: Readonly<Record<string, readonly string[]>> = {
   task_struct: ['cpus_ptr', 'css_set', 'cgroups', 'real_parent', 'group_leader'],
-  cgroup: ['kn'], css_set: ['dfl_cgrp'],
+  cgroup: ['kn'],
+  css_set: ['dfl_cgrp'],
 };
 const RCU_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  mm_struct: ['exe_file'], sk_buff: ['sk'], request_sock: ['sk'],
+  mm_struct: ['exe_file'],
+  sk_buff: ['sk'],
+  request_sock: ['sk'],
 };
 const TRUSTED_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  bpf_iter_meta: ['seq'], bpf_iter__task: ['meta', 'task'], linux_binprm: ['file'], file: ['f_inode'], dentry: ['d_inode'],
+  bpf_iter_meta: ['seq'],
+  bpf_iter__task: ['meta', 'task'],
+  linux_binprm: ['file'],
+  file: ['f_inode'],
+  dentry: ['d_inode'],
   bpf_iter__bpf_map: ['meta', 'map'],
 };
-const TRUSTED_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = { socket: ['sk'], vm_area_struct: ['vm_mm', 'vm_file'] };
+const TRUSTED_OR_NULL_FIELDS: Readonly<Record<string, readonly string[]>> = {
+  socket: ['sk'],
+  vm_area_struct: ['vm_mm', 'vm_file'],
+};
 
 /** How far the pointer found is to be trusted, by how far the one is that led there (`check_ptr_to_btf_access`). */
 function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: number, found: Found): number {
   const struct = btf.type(structId)?.name ?? '';
-  const has = (table: Readonly<Record<string, readonly string[]>>): boolean => table[struct]?.includes(found.fieldName) ?? false;
+  const has = (table: Readonly<Record<string, readonly string[]>>): boolean =>
+    table[struct]?.includes(found.fieldName) ?? false;
   let tagBits = 0;
   if (found.tags.includes('user')) tagBits |= T.MEM_USER;
   if (found.tags.includes('percpu')) tagBits |= T.MEM_PERCPU;
@@ -152,9 +172,16 @@ function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size:
 }
 
 function findInMember(
-  env: Env, btf: VerifierBtf, struct: BtfTypeView, fieldName: string,
+  env: Env,
+  btf: VerifierBtf,
+  struct: BtfTypeView,
+  fieldName: string,
   view: { readonly id: number; readonly type: BtfTypeView | undefined; readonly tags: readonly string[] },
-  off: number, size: number, bytes: number, fromType: number, begin: number,
+  off: number,
+  size: number,
+  bytes: number,
+  fromType: number,
+  begin: number,
 ): Found {
   const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
   const type = view.type!;
@@ -180,20 +207,37 @@ function findInMember(
 
 /** A number is read inside its member, which may be an array of them. */
 function checkMemberEnd(
-  env: Env, struct: BtfTypeView, name: string, begin: number, bytes: number, off: number, size: number, fromType: number,
+  env: Env,
+  struct: BtfTypeView,
+  name: string,
+  begin: number,
+  bytes: number,
+  off: number,
+  size: number,
+  fromType: number,
 ): void {
   if (off + size <= bytes || fromType & T.PTR_UNTRUSTED) return;
   env.refuse(
-    'EACCES', `access beyond the end of member ${name} (mend:${begin + bytes}) in struct ${struct.name} with off ${begin + off} size ${size}`,
+    'EACCES',
+    `access beyond the end of member ${name} (mend:${begin + bytes}) in struct ${struct.name} with off ${begin + off} size ${size}`,
   );
 }
 
 function pointerAt(
-  env: Env, btf: VerifierBtf, pointer: BtfTypeView, off: number, size: number, fieldName: string, struct: BtfTypeView,
+  env: Env,
+  btf: VerifierBtf,
+  pointer: BtfTypeView,
+  off: number,
+  size: number,
+  fieldName: string,
+  struct: BtfTypeView,
 ): Found {
   const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
   if (size !== 8 || off !== 0) {
-    env.refuse('EACCES', `cannot access ptr member ${fieldName} with moff ${off} in struct ${struct.name} with off ${off} size ${size}`);
+    env.refuse(
+      'EACCES',
+      `cannot access ptr member ${fieldName} with moff ${off} in struct ${struct.name} with off ${off} size ${size}`,
+    );
   }
   const target = skipModifiers(btf, pointer.type);
   if (target.type?.kind !== 'STRUCT') return scalar;
@@ -204,10 +248,21 @@ function pointerAt(
 export function sizeOf(btf: VerifierBtf, id: number): number {
   const { type } = skipModifiers(btf, id);
   switch (type?.kind) {
-    case 'PTR': return 8;
-    case 'ARRAY': return type.nelems * sizeOf(btf, type.type);
-    case 'INT': case 'STRUCT': case 'UNION': case 'ENUM': case 'ENUM64': case 'FLOAT': case 'DATASEC': return type.size;
-    case 'VAR': return sizeOf(btf, type.type);
-    default: return 0;
+    case 'PTR':
+      return 8;
+    case 'ARRAY':
+      return type.nelems * sizeOf(btf, type.type);
+    case 'INT':
+    case 'STRUCT':
+    case 'UNION':
+    case 'ENUM':
+    case 'ENUM64':
+    case 'FLOAT':
+    case 'DATASEC':
+      return type.size;
+    case 'VAR':
+      return sizeOf(btf, type.type);
+    default:
+      return 0;
   }
 }

@@ -8,10 +8,10 @@ import type { VerifierBtf } from './types.ts';
 /** `strict`: the type itself, not the first member's. */
 export function isSubtype(env: Env, reg: Reg, name: string, strict: boolean): boolean {
   if (!reg.btf || name === '') return false;
-  return embeds(reg.btf, reg.btfId, reg.off, name, strict, env);
+  return embeds(reg.btf, reg.btfId, reg.off, name, strict);
 }
 
-function embeds(btf: VerifierBtf, id: number, off: number, name: string, strict: boolean, env: Env): boolean {
+function embeds(btf: VerifierBtf, id: number, off: number, name: string, strict: boolean): boolean {
   const { type, id: plain } = skipModifiers(btf, id);
   if (!type) return false;
   if (off === 0 && type.name === name) return true;
@@ -21,7 +21,7 @@ function embeds(btf: VerifierBtf, id: number, off: number, name: string, strict:
     if (begin > off) break;
     const inner = skipModifiers(btf, member.type);
     if (inner.type?.kind !== 'STRUCT' || off >= begin + inner.type.size || inner.id === plain) continue;
-    if (embeds(btf, inner.id, off - begin, name, false, env)) return true;
+    if (embeds(btf, inner.id, off - begin, name, false)) return true;
   }
   return false;
 }

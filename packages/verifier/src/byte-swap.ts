@@ -4,7 +4,7 @@ import { syncBounds } from './bounds.ts';
 import { type Reg, setUnbounded } from './register.ts';
 
 /** Reverses the four bytes of an int32. */
-const swap32 = (x: number): number => ((x << 24) | ((x & 0xff00) << 8) | ((x >>> 8) & 0xff00) | (x >>> 24)) | 0;
+const swap32 = (x: number): number => (x << 24) | ((x & 0xff00) << 8) | ((x >>> 8) & 0xff00) | (x >>> 24) | 0;
 
 /** Truncates to 16, 32 or 64 bits; with `swap`, reverses the bytes. */
 export function swapBytes(reg: Reg, bits: number, swap: boolean): void {

@@ -40,7 +40,11 @@ function enterLoop(env: Env, caller: FuncState, callee: FuncState): void {
 
 /** Maps whose elements a callback can visit. */
 const ITERABLE: ReadonlySet<number> = new Set([
-  F.BPF_MAP_TYPE_HASH, F.BPF_MAP_TYPE_ARRAY, F.BPF_MAP_TYPE_PERCPU_HASH, F.BPF_MAP_TYPE_PERCPU_ARRAY, F.BPF_MAP_TYPE_LRU_HASH,
+  F.BPF_MAP_TYPE_HASH,
+  F.BPF_MAP_TYPE_ARRAY,
+  F.BPF_MAP_TYPE_PERCPU_HASH,
+  F.BPF_MAP_TYPE_PERCPU_ARRAY,
+  F.BPF_MAP_TYPE_LRU_HASH,
   F.BPF_MAP_TYPE_LRU_PERCPU_HASH,
 ]);
 

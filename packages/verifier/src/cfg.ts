@@ -12,7 +12,10 @@ const BRANCH = 2;
 
 /** Helpers that call a subprogram of the caller's before they return. */
 const SYNC_CALLBACKS: ReadonlySet<number> = new Set([
-  F.BPF_FUNC_for_each_map_elem, F.BPF_FUNC_find_vma, F.BPF_FUNC_loop, F.BPF_FUNC_user_ringbuf_drain,
+  F.BPF_FUNC_for_each_map_elem,
+  F.BPF_FUNC_find_vma,
+  F.BPF_FUNC_loop,
+  F.BPF_FUNC_user_ringbuf_drain,
 ]);
 
 export const isSyncCallbackHelper = (id: number): boolean => SYNC_CALLBACKS.has(id);

@@ -45,7 +45,14 @@ export const SOCKET_OR_NULL: CtxPointer = { reg: 'PTR_TO_SOCKET', flags: ['PTR_M
 export const SOCK_COMMON_OR_NULL: CtxPointer = { reg: 'PTR_TO_SOCK_COMMON', flags: ['PTR_MAYBE_NULL'] };
 
 /** A row of a context table. */
-export function field(name: string, off: number, size: number, read: number, write = 0, options: CtxFieldOptions = {}): CtxField {
+export function field(
+  name: string,
+  off: number,
+  size: number,
+  read: number,
+  write = 0,
+  options: CtxFieldOptions = {},
+): CtxField {
   return { name, off, size, read, write, ...options };
 }
 

@@ -1,5 +1,6 @@
 /** Dynptr arguments of helpers (`process_dynptr_func`). */
 
+import type { Reg } from './register.ts';
 import type { CallMeta } from './helper-args.ts';
 import type { Env } from './env.ts';
 import * as T from './regtype.ts';
@@ -62,7 +63,8 @@ function isInitialised(env: Env, regno: number): boolean {
   const frame = env.frameOf(reg);
   if (spi < 1 || spi >= frame.slots.length || !frame.spilled[spi]?.dynFirst) return false;
   for (let byte = 0; byte < 8; byte++) {
-    if (slotByte(frame.slots[spi]!, byte) !== STACK_DYNPTR || slotByte(frame.slots[spi - 1]!, byte) !== STACK_DYNPTR) return false;
+    if (slotByte(frame.slots[spi]!, byte) !== STACK_DYNPTR || slotByte(frame.slots[spi - 1]!, byte) !== STACK_DYNPTR)
+      return false;
   }
   env.liveness.markRead(frame.frameno, spi);
   env.liveness.markRead(frame.frameno, spi - 1);
@@ -70,7 +72,7 @@ function isInitialised(env: Env, regno: number): boolean {
 }
 
 /** The register that describes the dynptr an argument points to (or is). */
-export function dynptrOf(env: Env, regno: number): import('./register.ts').Reg | undefined {
+export function dynptrOf(env: Env, regno: number): Reg | undefined {
   const reg = env.reg(regno);
   if (reg.type === T.CONST_PTR_TO_DYNPTR) return reg;
   return env.frameOf(reg).spilled[slotOf(env, regno)];

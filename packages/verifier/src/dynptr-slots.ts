@@ -29,7 +29,9 @@ export function clearDynptr(env: Env, frame: FuncState, spi: number): void {
     env.liveness.markWrite(frame.frameno, slot);
   }
   const isSlice = (reg: Reg): boolean =>
-    T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & ~T.PTR_MAYBE_NULL & ~T.MEM_RDONLY & ~0xff) === 0 && reg.dynptrId === id;
+    T.baseType(reg.type) === T.PTR_TO_MEM &&
+    (reg.type & ~T.PTR_MAYBE_NULL & ~T.MEM_RDONLY & ~0xff) === 0 &&
+    reg.dynptrId === id;
   changeRegs(env.cur, isSlice, (reg) => invalidate(env, reg));
 }
 

@@ -274,4 +274,3 @@ function attachName(request: VerifierRequest): string | undefined {
   if (!request.attach_btf_id || !request.kernelBtf) return undefined;
   return attachedName(request.kernelBtf, request.attach_btf_id, request.expected_attach_type);
 }
-

@@ -22,7 +22,8 @@ const SIZES: Readonly<Record<number, number>> = { 0x00: 4, 0x08: 2, 0x10: 1, 0x1
 /** Executes the current instruction; true where the path ends with it. Moves `env.insnIdx` on. */
 export function executeInsn(env: Env, insn: BpfInsn): boolean {
   switch (insn.code & 7) {
-    case 4: case 7:
+    case 4:
+    case 7:
       checkAlu(env, insn);
       break;
     case 1:
@@ -113,7 +114,8 @@ function jump(env: Env, insn: BpfInsn): boolean {
     return false;
   }
   if (op === 0x90) {
-    if (code & 8 || imm !== 0 || src_reg !== 0 || dst_reg !== 0 || (code & 7) === 6) env.refuse('EINVAL', 'BPF_EXIT uses reserved fields');
+    if (code & 8 || imm !== 0 || src_reg !== 0 || dst_reg !== 0 || (code & 7) === 6)
+      env.refuse('EINVAL', 'BPF_EXIT uses reserved fields');
     return exit(env);
   }
   checkConditionalJump(env, insn);
@@ -149,4 +151,3 @@ function exit(env: Env): boolean {
   checkReturnCode(env);
   return true;
 }
-

@@ -104,7 +104,8 @@ export class Exploration {
     try {
       return executeInsn(env, insn) || env.nospecResult[at] === 1;
     } catch (error) {
-      const harmless = error instanceof Refusal && (error.errno === 'EACCES' || error.errno === 'EINVAL' || error.errno === 'EPERM');
+      const harmless =
+        error instanceof Refusal && (error.errno === 'EACCES' || error.errno === 'EINVAL' || error.errno === 'EPERM');
       if (!harmless) throw error;
       env.nospec[at] = 1;
       env.aluStates.delete(at);
@@ -116,7 +117,9 @@ export class Exploration {
     const { env } = this;
     if (env.request.trace) env.trace.push({ kind: 'prune', insn: env.insnIdx, from: this.#previous, text: '' });
     if (!env.log.on) return;
-    env.log.write(this.#announce ? `\nfrom ${this.#previous} to ${env.insnIdx}${speculation(env.cur)}: safe\n` : `${env.insnIdx}: safe\n`);
+    env.log.write(
+      this.#announce ? `\nfrom ${this.#previous} to ${env.insnIdx}${speculation(env.cur)}: safe\n` : `${env.insnIdx}: safe\n`,
+    );
   }
 
   #logInsn(): void {
@@ -169,4 +172,3 @@ function countDown(env: Env): void {
     env.sccs.exit(state);
   }
 }
-

@@ -30,7 +30,8 @@ export function readFunctionInfo(env: Env): void {
   }
   env.subprogs.forEach((subprog, number) => {
     const info = func_info[number]!;
-    if (info.insn_off !== subprog.start) env.refuse('EINVAL', 'func_info BTF section doesn\'t match subprog layout in BPF program');
+    if (info.insn_off !== subprog.start)
+      env.refuse('EINVAL', "func_info BTF section doesn't match subprog layout in BPF program");
     const type = btf.type(info.type_id);
     if (type?.kind !== 'FUNC') return env.refuse('EINVAL', `invalid type id ${info.type_id} in func info`);
     subprog.name = type.name;
@@ -71,7 +72,10 @@ export function globalArgs(env: Env, number: number): readonly GlobalArg[] {
 function globalArg(env: Env, number: number, typeId: number, index: number): GlobalArg {
   const btf = env.request.btf!;
   const subprog = env.subprogs[number]!;
-  const tags = btf.declTags(subprog.btfTypeId).filter((tag) => tag.componentIdx === index).map((tag) => tag.name);
+  const tags = btf
+    .declTags(subprog.btfTypeId)
+    .filter((tag) => tag.componentIdx === index)
+    .map((tag) => tag.name);
   const unknown = tags.filter((tag) => tag.startsWith('arg:') && tag !== 'arg:ctx' && tag !== 'arg:nonnull');
   if (unknown.length > 0) return env.unsupported(`arguments of global functions with the tag ${unknown[0]}`);
   const { type } = skipModifiers(btf, typeId);
@@ -82,10 +86,14 @@ function globalArg(env: Env, number: number, typeId: number, index: number): Glo
   }
   const target = skipModifiers(btf, type.type);
   if (target.type?.kind === 'STRUCT' && target.type.name === env.ops.contextStruct) return { kind: 'ctx' };
-  if (target.type?.kind === 'STRUCT' && target.type.name === 'bpf_dynptr') return env.unsupported('dynptr arguments of global functions');
+  if (target.type?.kind === 'STRUCT' && target.type.name === 'bpf_dynptr')
+    return env.unsupported('dynptr arguments of global functions');
   const size = sizeOf(btf, type.type);
   if (size === 0) {
-    return env.refuse('EINVAL', `arg#${index} reference type('${target.type?.kind ?? 'UNKNOWN'} ${target.type?.name ?? ''}') size cannot be determined: -22`);
+    return env.refuse(
+      'EINVAL',
+      `arg#${index} reference type('${target.type?.kind ?? 'UNKNOWN'} ${target.type?.name ?? ''}') size cannot be determined: -22`,
+    );
   }
   return { kind: 'mem', size, nonnull: tags.includes('arg:nonnull') };
 }

@@ -5,7 +5,15 @@ import { processDynptrArg, quietSlotOf } from './dynptr-args.ts';
 import type { Env } from './env.ts';
 import { isSubtype } from './btf-match.ts';
 import { checkConstString } from './const-string.ts';
-import { checkMapDirection, checkMapValue, checkPacket, checkRegion, checkUnmodified, mayReadPacket, checkBufferOffset } from './memory.ts';
+import {
+  checkMapDirection,
+  checkMapValue,
+  checkPacket,
+  checkRegion,
+  checkUnmodified,
+  mayReadPacket,
+  checkBufferOffset,
+} from './memory.ts';
 import { checkSrc } from './operands.ts';
 import { markChainPrecision, markSlotPrecision } from './precision.ts';
 import { type Reg, umax } from './register.ts';
@@ -48,8 +56,15 @@ export class CallMeta implements RawAccess {
 }
 
 const MEM_BASES = [
-  T.PTR_TO_STACK, T.PTR_TO_PACKET, T.PTR_TO_PACKET_META, T.PTR_TO_MAP_KEY, T.PTR_TO_MAP_VALUE, T.PTR_TO_MEM,
-  T.PTR_TO_MEM | T.MEM_RINGBUF, T.PTR_TO_BUF, T.PTR_TO_BTF_ID | T.PTR_TRUSTED,
+  T.PTR_TO_STACK,
+  T.PTR_TO_PACKET,
+  T.PTR_TO_PACKET_META,
+  T.PTR_TO_MAP_KEY,
+  T.PTR_TO_MAP_VALUE,
+  T.PTR_TO_MEM,
+  T.PTR_TO_MEM | T.MEM_RINGBUF,
+  T.PTR_TO_BUF,
+  T.PTR_TO_BTF_ID | T.PTR_TRUSTED,
 ];
 const SOCKS = [T.PTR_TO_SOCK_COMMON, T.PTR_TO_SOCKET, T.PTR_TO_TCP_SOCK, T.PTR_TO_XDP_SOCK];
 const BTF = T.PTR_TO_BTF_ID;
@@ -156,8 +171,15 @@ function checkBtfArg(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Call
 }
 
 const OFFSET_FREE: ReadonlySet<number> = new Set([
-  T.PTR_TO_STACK, T.PTR_TO_PACKET, T.PTR_TO_PACKET_META, T.PTR_TO_MAP_KEY, T.PTR_TO_MAP_VALUE, T.PTR_TO_MEM, T.PTR_TO_BUF,
-  T.PTR_TO_ARENA, T.SCALAR_VALUE,
+  T.PTR_TO_STACK,
+  T.PTR_TO_PACKET,
+  T.PTR_TO_PACKET_META,
+  T.PTR_TO_MAP_KEY,
+  T.PTR_TO_MAP_VALUE,
+  T.PTR_TO_MEM,
+  T.PTR_TO_BUF,
+  T.PTR_TO_ARENA,
+  T.SCALAR_VALUE,
 ]);
 
 /** How far the pointer may be moved (`check_func_arg_reg_off`). */
@@ -176,7 +198,8 @@ function noteRelease(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Call
   if (arg.base === 'ARG_PTR_TO_DYNPTR') {
     if (reg.type !== T.PTR_TO_STACK) env.refuse('EINVAL', 'cannot release unowned const bpf_dynptr');
     const spi = quietSlotOf(env, regno);
-    if (spi < 0 || !env.frameOf(reg).spilled[spi]?.refObjId) env.refuse('EINVAL', `arg ${index + 1} is an unacquired reference`);
+    if (spi < 0 || !env.frameOf(reg).spilled[spi]?.refObjId)
+      env.refuse('EINVAL', `arg ${index + 1} is an unacquired reference`);
   } else if (!reg.refObjId && !isZero(reg)) {
     env.refuse('EINVAL', `R${regno} must be referenced when passed to release function`);
   }
@@ -184,12 +207,22 @@ function noteRelease(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Call
 }
 
 function checkArgValue(
-  env: Env, spec: ProtoSpec, index: number, regno: number, reg: Reg, arg: ArgSpec, meta: CallMeta, isNull: boolean,
+  env: Env,
+  spec: ProtoSpec,
+  index: number,
+  regno: number,
+  reg: Reg,
+  arg: ArgSpec,
+  meta: CallMeta,
+  isNull: boolean,
 ): void {
   switch (arg.base) {
     case 'ARG_CONST_MAP_PTR':
       if (meta.map && (meta.map !== reg.map || meta.mapUid !== reg.mapUid)) {
-        env.refuse('EINVAL', `timer pointer in R1 map_uid=${meta.mapUid} doesn't match map pointer in R2 map_uid=${reg.mapUid}`);
+        env.refuse(
+          'EINVAL',
+          `timer pointer in R1 map_uid=${meta.mapUid} doesn't match map pointer in R2 map_uid=${reg.mapUid}`,
+        );
       }
       meta.map = reg.map;
       meta.mapUid = reg.mapUid;
@@ -208,7 +241,8 @@ function checkArgValue(
       meta.rawMode = (arg.flags & T.MEM_UNINIT) !== 0;
       if (arg.flags & T.MEM_FIXED_SIZE) checkFixedMem(env, regno, reg, arg, meta);
       return;
-    case 'ARG_CONST_SIZE': case 'ARG_CONST_SIZE_OR_ZERO': {
+    case 'ARG_CONST_SIZE':
+    case 'ARG_CONST_SIZE_OR_ZERO': {
       const writes = ((spec.args[index - 1]?.flags ?? 0) & T.MEM_WRITE) !== 0;
       checkSizeReg(env, regno, reg, writes, arg.base === 'ARG_CONST_SIZE_OR_ZERO', meta);
       return;
@@ -255,7 +289,14 @@ function checkFixedMem(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Ca
 }
 
 /** A size, and the memory before it (`check_mem_size_reg`). */
-export function checkSizeReg(env: Env, regno: number, reg: Reg, writes: boolean, zeroAllowed: boolean, meta: CallMeta | undefined): void {
+export function checkSizeReg(
+  env: Env,
+  regno: number,
+  reg: Reg,
+  writes: boolean,
+  zeroAllowed: boolean,
+  meta: CallMeta | undefined,
+): void {
   if (meta) meta.sizeMax = umax(reg);
   const raw = isConstOffset(reg) ? meta : undefined;
   if (reg.sminh < 0) {
@@ -263,7 +304,8 @@ export function checkSizeReg(env: Env, regno: number, reg: Reg, writes: boolean,
   }
   if ((reg.uminh | reg.uminl) === 0 && !zeroAllowed) {
     env.refuse(
-      'EACCES', `R${regno} invalid zero-sized read: u64=[${unsignedText(reg.uminh, reg.uminl)},${unsignedText(reg.umaxh, reg.umaxl)}]`,
+      'EACCES',
+      `R${regno} invalid zero-sized read: u64=[${unsignedText(reg.uminh, reg.uminl)},${unsignedText(reg.umaxh, reg.umaxl)}]`,
     );
   }
   if (umax(reg) >= MAX_VAR_SIZE) {
@@ -275,12 +317,18 @@ export function checkSizeReg(env: Env, regno: number, reg: Reg, writes: boolean,
 
 /** Memory that a helper reads or writes (`check_helper_mem_access`). */
 export function checkHelperMem(
-  env: Env, regno: number, size: number, writes: boolean, zeroAllowed: boolean, meta: CallMeta | undefined,
+  env: Env,
+  regno: number,
+  size: number,
+  writes: boolean,
+  zeroAllowed: boolean,
+  meta: CallMeta | undefined,
 ): void {
   const reg = env.reg(regno);
   const name = T.typeText(reg.type);
   switch (T.baseType(reg.type)) {
-    case T.PTR_TO_PACKET: case T.PTR_TO_PACKET_META:
+    case T.PTR_TO_PACKET:
+    case T.PTR_TO_PACKET_META:
       return checkPacket(env, regno, reg, reg.off, size, zeroAllowed);
     case T.PTR_TO_MAP_KEY:
       if (writes) env.refuse('EACCES', `R${regno} cannot write into ${name}`);

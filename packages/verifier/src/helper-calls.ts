@@ -23,18 +23,34 @@ import { changeRegs } from './state.ts';
 import { skipModifiers } from './btf-access.ts';
 
 const ACQUIRES: ReadonlySet<number> = new Set([
-  F.BPF_FUNC_sk_lookup_tcp, F.BPF_FUNC_sk_lookup_udp, F.BPF_FUNC_skc_lookup_tcp, F.BPF_FUNC_ringbuf_reserve, F.BPF_FUNC_kptr_xchg,
+  F.BPF_FUNC_sk_lookup_tcp,
+  F.BPF_FUNC_sk_lookup_udp,
+  F.BPF_FUNC_skc_lookup_tcp,
+  F.BPF_FUNC_ringbuf_reserve,
+  F.BPF_FUNC_kptr_xchg,
 ]);
 const CASTS: ReadonlySet<number> = new Set([
-  F.BPF_FUNC_tcp_sock, F.BPF_FUNC_sk_fullsock, F.BPF_FUNC_skc_to_tcp_sock, F.BPF_FUNC_skc_to_tcp6_sock, F.BPF_FUNC_skc_to_udp6_sock,
-  F.BPF_FUNC_skc_to_mptcp_sock, F.BPF_FUNC_skc_to_tcp_timewait_sock, F.BPF_FUNC_skc_to_tcp_request_sock,
+  F.BPF_FUNC_tcp_sock,
+  F.BPF_FUNC_sk_fullsock,
+  F.BPF_FUNC_skc_to_tcp_sock,
+  F.BPF_FUNC_skc_to_tcp6_sock,
+  F.BPF_FUNC_skc_to_udp6_sock,
+  F.BPF_FUNC_skc_to_mptcp_sock,
+  F.BPF_FUNC_skc_to_tcp_timewait_sock,
+  F.BPF_FUNC_skc_to_tcp_request_sock,
 ]);
 const SIZE_RESULTS: ReadonlySet<number> = new Set([
-  F.BPF_FUNC_get_stack, F.BPF_FUNC_get_task_stack, F.BPF_FUNC_probe_read_str, F.BPF_FUNC_probe_read_kernel_str,
+  F.BPF_FUNC_get_stack,
+  F.BPF_FUNC_get_task_stack,
+  F.BPF_FUNC_probe_read_str,
+  F.BPF_FUNC_probe_read_kernel_str,
   F.BPF_FUNC_probe_read_user_str,
 ]);
 const WRITES_MAP: ReadonlySet<number> = new Set([
-  F.BPF_FUNC_map_delete_elem, F.BPF_FUNC_map_update_elem, F.BPF_FUNC_map_push_elem, F.BPF_FUNC_map_pop_elem,
+  F.BPF_FUNC_map_delete_elem,
+  F.BPF_FUNC_map_update_elem,
+  F.BPF_FUNC_map_push_elem,
+  F.BPF_FUNC_map_pop_elem,
 ]);
 const BPF_F_RDONLY_PROG = 0x80;
 const MAX_ERRNO = 4095;
@@ -141,7 +157,9 @@ function callSpecific(env: Env, meta: CallMeta): void {
       else frame.callbackDepth = 0;
       return;
     }
-    case F.BPF_FUNC_for_each_map_elem: case F.BPF_FUNC_timer_set_callback: case F.BPF_FUNC_find_vma:
+    case F.BPF_FUNC_for_each_map_elem:
+    case F.BPF_FUNC_timer_set_callback:
+    case F.BPF_FUNC_find_vma:
     case F.BPF_FUNC_user_ringbuf_drain:
       pushCallback(env, meta.subprogno, callbackOf(meta));
       return;
@@ -181,7 +199,8 @@ function setResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
       return;
     case 'RET_PTR_TO_MAP_VALUE': {
       const map = meta.map!;
-      if (meta.id === F.BPF_FUNC_map_lookup_elem && meta.constKey >= 0 && meta.constKey < map.max_entries) flags &= ~T.PTR_MAYBE_NULL;
+      if (meta.id === F.BPF_FUNC_map_lookup_elem && meta.constKey >= 0 && meta.constKey < map.max_entries)
+        flags &= ~T.PTR_MAYBE_NULL;
       markPointer(r0, T.PTR_TO_MAP_VALUE | flags);
       r0.map = map;
       r0.mapUid = meta.mapUid;
@@ -249,7 +268,8 @@ function setBtfResult(env: Env, spec: ProtoSpec, flags: number): void {
 /** Bounds that some results are known to have (`do_refine_retval_range`). */
 function refineResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
   const r0 = env.reg(0);
-  const range = meta.id === F.BPF_FUNC_get_smp_processor_id ? { min: 0, max: (env.request.cpus ?? 2) - 1 } : spec.proto.returnRange;
+  const range =
+    meta.id === F.BPF_FUNC_get_smp_processor_id ? { min: 0, max: (env.request.cpus ?? 2) - 1 } : spec.proto.returnRange;
   if (SIZE_RESULTS.has(meta.id)) {
     setSigned(r0, -MAX_ERRNO, meta.sizeMax);
   } else if (range) {

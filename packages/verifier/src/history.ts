@@ -7,7 +7,14 @@ import type { HistoryEntry, VerifierState } from './state.ts';
 function entryHere(env: Env, state: VerifierState): HistoryEntry {
   if (env.curHistory) return env.curHistory;
   const entry: HistoryEntry = {
-    idx: env.insnIdx, prevIdx: env.prevInsnIdx, stackAccess: false, spi: 0, frameno: 0, dstStack: false, srcStack: false, linked: undefined,
+    idx: env.insnIdx,
+    prevIdx: env.prevInsnIdx,
+    stackAccess: false,
+    spi: 0,
+    frameno: 0,
+    dstStack: false,
+    srcStack: false,
+    linked: undefined,
   };
   state.history.push(entry);
   env.curHistory = entry;

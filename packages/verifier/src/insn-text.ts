@@ -16,13 +16,18 @@ export function helperName(id: number): string {
 
 /** `(b7) r1 = 0`. */
 export function insnText(
-  insns: readonly BpfInsn[], index: number, loads: ReadonlyMap<number, PseudoLoad>, request: VerifierRequest, showAddresses: boolean,
+  insns: readonly BpfInsn[],
+  index: number,
+  loads: ReadonlyMap<number, PseudoLoad>,
+  request: VerifierRequest,
+  showAddresses: boolean,
 ): string {
   const insn = insns[index]!;
   const code = insn.code.toString(16).padStart(2, '0');
   if (insn.code === LD_IMM64 && insn.src_reg !== 0) {
     const load = loads.get(index);
-    if (insn.src_reg === 4) return `(18) r${insn.dst_reg} = 0x${(BigInt(insns[index + 1]!.imm >>> 0) << 32n | BigInt(insn.imm >>> 0)).toString(16)}`;
+    if (insn.src_reg === 4)
+      return `(18) r${insn.dst_reg} = 0x${((BigInt(insns[index + 1]!.imm >>> 0) << 32n) | BigInt(insn.imm >>> 0)).toString(16)}`;
     if (load) return `(18) r${insn.dst_reg} = 0x${(showAddresses ? load.address : 0n).toString(16)}`;
   }
   const text = disassemble(insn, insns[index + 1], {

@@ -7,7 +7,16 @@ import { acquireReference, releaseReference } from './references.ts';
 import { BPF_ITER_STATE_ACTIVE, BPF_ITER_STATE_DRAINED, markConstZero, markPointer, type Reg } from './register.ts';
 import { PTR_TO_STACK } from './regtype.ts';
 import { isConstOffset } from './stack.ts';
-import { ALL_ITER, type FuncState, growStack, slotKind, slotReg, STACK_DYNPTR, STACK_ITER, type VerifierState } from './state.ts';
+import {
+  ALL_ITER,
+  type FuncState,
+  growStack,
+  slotKind,
+  slotReg,
+  STACK_DYNPTR,
+  STACK_ITER,
+  type VerifierState,
+} from './state.ts';
 import type { VerifierBtf } from './types.ts';
 
 /** The slot at the lowest address of an iterator that `reg` points to; refuses what is no stack place for one. */
@@ -110,4 +119,3 @@ export function nextElement(env: Env, at: { readonly frameno: number; readonly s
   env.touchSlot(at.spi);
   markConstZero(env.reg(0), !env.bpfCapable);
 }
-

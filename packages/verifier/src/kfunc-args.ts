@@ -96,8 +96,10 @@ function checkPointer(env: Env, meta: KfuncMeta, i: number, regno: number, point
   if (/__(str|map|prog|alloc|uninit|irq_flag|refcounted_kptr|const_str|aux)$/.test(name) && structName !== 'bpf_dynptr') {
     return env.unsupported(`the argument ${name} of the kernel function ${meta.row.name}`);
   }
-  if (i === 0 && structName.startsWith('bpf_iter_') && isIterFunction(meta)) return checkIter(env, meta, regno, target.id, structName);
-  if (structName === env.ops.contextStruct || (structName !== '' && reg.type === T.PTR_TO_CTX)) return checkContext(env, reg, i, regno, structName);
+  if (i === 0 && structName.startsWith('bpf_iter_') && isIterFunction(meta))
+    return checkIter(env, meta, regno, target.id, structName);
+  if (structName === env.ops.contextStruct || (structName !== '' && reg.type === T.PTR_TO_CTX))
+    return checkContext(env, reg, i, regno, structName);
   if (structName === 'bpf_dynptr') return checkDynptr(env, meta, regno, name);
   if (structName === 'bpf_map' || structName === 'bpf_list_head' || structName === 'bpf_rb_root') {
     return env.unsupported(`a ${structName} argument of the kernel function ${meta.row.name}`);
@@ -106,14 +108,16 @@ function checkPointer(env: Env, meta: KfuncMeta, i: number, regno: number, point
   checkMemory(env, meta, i, regno, reg, pointer);
 }
 
-const isIterFunction = (meta: KfuncMeta): boolean => has(meta, 'KF_ITER_NEW') || has(meta, 'KF_ITER_NEXT') || has(meta, 'KF_ITER_DESTROY');
+const isIterFunction = (meta: KfuncMeta): boolean =>
+  has(meta, 'KF_ITER_NEW') || has(meta, 'KF_ITER_NEXT') || has(meta, 'KF_ITER_DESTROY');
 
 /** Contexts that the kernel function takes by the kernel's own name of the type. */
 function checkContext(env: Env, reg: Reg, i: number, regno: number, structName: string): void {
   const kernelNames: Readonly<Record<string, string>> = { __sk_buff: 'sk_buff', xdp_md: 'xdp_buff' };
   const own = env.ops.contextStruct ?? '';
   const fits = structName === own || structName === kernelNames[own];
-  if (reg.type !== T.PTR_TO_CTX || !fits) env.refuse('EINVAL', `arg#${i} expected pointer to ctx, but got ${T.typeText(reg.type)}`);
+  if (reg.type !== T.PTR_TO_CTX || !fits)
+    env.refuse('EINVAL', `arg#${i} expected pointer to ctx, but got ${T.typeText(reg.type)}`);
   checkUnmodified(env, reg, regno, false);
 }
 
@@ -127,7 +131,8 @@ function checkIter(env: Env, meta: KfuncMeta, regno: number, btfId: number, stru
 
 /** Functions that make a dynptr in the argument named. */
 const DYNPTR_MAKERS: Readonly<Record<string, number>> = {
-  bpf_dynptr_from_skb: T.DYNPTR_TYPE_SKB, bpf_dynptr_from_xdp: T.DYNPTR_TYPE_XDP,
+  bpf_dynptr_from_skb: T.DYNPTR_TYPE_SKB,
+  bpf_dynptr_from_xdp: T.DYNPTR_TYPE_XDP,
 };
 
 function checkDynptr(env: Env, meta: KfuncMeta, regno: number, name: string): void {
@@ -160,7 +165,8 @@ function checkDynptr(env: Env, meta: KfuncMeta, regno: number, name: string): vo
 /** A kernel object: of the right type, and as trusted as the function asks. */
 function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: Reg, structName: string): void {
   const released = has(meta, 'KF_RELEASE');
-  if (released && !reg.refObjId) env.refuse('EINVAL', `release kernel function ${meta.row.name} expects refcounted PTR_TO_BTF_ID`);
+  if (released && !reg.refObjId)
+    env.refuse('EINVAL', `release kernel function ${meta.row.name} expects refcounted PTR_TO_BTF_ID`);
   if (structName === '') return env.unsupported(`a kernel object for an argument of the kernel function ${meta.row.name}`);
   const isTrusted = (reg.refObjId !== 0 || (reg.type & T.PTR_TRUSTED) !== 0) && !(reg.type & T.PTR_UNTRUSTED);
   const isRcu = (reg.type & T.MEM_RCU) !== 0 && rcuHeld(env);
@@ -174,7 +180,10 @@ function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: R
   checkUnmodified(env, reg, regno, !released);
   if (!isSubtype(env, reg, structName, released)) {
     const own = reg.btf?.type(reg.btfId)?.name ?? '';
-    env.refuse('EINVAL', `kernel function ${meta.row.name} args#${i} expected pointer to STRUCT ${structName} but R${regno} has a pointer to STRUCT ${own}`);
+    env.refuse(
+      'EINVAL',
+      `kernel function ${meta.row.name} args#${i} expected pointer to STRUCT ${structName} but R${regno} has a pointer to STRUCT ${own}`,
+    );
   }
 }
 
@@ -182,10 +191,16 @@ function checkObject(env: Env, meta: KfuncMeta, i: number, regno: number, reg: R
 function isPlain(env: Env, id: number, depth: number): boolean {
   const { type } = skipModifiers(env.kernelBtf!, id);
   switch (type?.kind) {
-    case 'INT': case 'ENUM': case 'ENUM64': return true;
-    case 'ARRAY': return depth > 0 && isPlain(env, type.type, depth);
-    case 'STRUCT': return depth < 4 && type.members.every((member) => isPlain(env, member.type, depth + 1));
-    default: return false;
+    case 'INT':
+    case 'ENUM':
+    case 'ENUM64':
+      return true;
+    case 'ARRAY':
+      return depth > 0 && isPlain(env, type.type, depth);
+    case 'STRUCT':
+      return depth < 4 && type.members.every((member) => isPlain(env, member.type, depth + 1));
+    default:
+      return false;
   }
 }
 
@@ -196,7 +211,10 @@ function checkMemory(env: Env, meta: KfuncMeta, i: number, regno: number, reg: R
   const target = skipModifiers(env.kernelBtf!, pointer.type);
   if (!isPlain(env, pointer.type, 0)) {
     const kind = target.type?.kind ?? 'UNKN';
-    env.refuse('EINVAL', `arg#${i} pointer type ${kind} ${target.type?.name ?? ''} must point to scalar, or struct with scalar`);
+    env.refuse(
+      'EINVAL',
+      `arg#${i} pointer type ${kind} ${target.type?.name ?? ''} must point to scalar, or struct with scalar`,
+    );
   }
   const size = sizeOf(env.kernelBtf!, pointer.type);
   if (size === 0) return env.unsupported(`memory of no known size for the kernel function ${meta.row.name}`);

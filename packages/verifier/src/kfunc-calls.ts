@@ -15,13 +15,41 @@ import type { BtfTypeView, KfuncRow } from './types.ts';
 
 /** Functions whose effect on types this verifier does not know. */
 const SPECIAL: ReadonlySet<string> = new Set([
-  'bpf_obj_new_impl', 'bpf_obj_drop_impl', 'bpf_percpu_obj_new_impl', 'bpf_percpu_obj_drop_impl', 'bpf_refcount_acquire_impl',
-  'bpf_list_push_front_impl', 'bpf_list_push_back_impl', 'bpf_list_pop_front', 'bpf_list_pop_back', 'bpf_list_front', 'bpf_list_back',
-  'bpf_rbtree_remove', 'bpf_rbtree_add_impl', 'bpf_rbtree_first', 'bpf_rbtree_root', 'bpf_rbtree_left', 'bpf_rbtree_right',
-  'bpf_cast_to_kern_ctx', 'bpf_rdonly_cast', 'bpf_throw', 'bpf_wq_init', 'bpf_wq_set_callback_impl', 'bpf_wq_start',
-  'bpf_res_spin_lock', 'bpf_res_spin_unlock', 'bpf_res_spin_lock_irqsave', 'bpf_res_spin_unlock_irqrestore', 'bpf_local_irq_save',
-  'bpf_local_irq_restore', 'bpf_arena_alloc_pages', 'bpf_arena_free_pages', 'bpf_arena_reserve_pages',
-  'bpf_task_work_schedule_resume_impl', 'bpf_task_work_schedule_signal_impl', 'bpf_iter_css_task_new',
+  'bpf_obj_new_impl',
+  'bpf_obj_drop_impl',
+  'bpf_percpu_obj_new_impl',
+  'bpf_percpu_obj_drop_impl',
+  'bpf_refcount_acquire_impl',
+  'bpf_list_push_front_impl',
+  'bpf_list_push_back_impl',
+  'bpf_list_pop_front',
+  'bpf_list_pop_back',
+  'bpf_list_front',
+  'bpf_list_back',
+  'bpf_rbtree_remove',
+  'bpf_rbtree_add_impl',
+  'bpf_rbtree_first',
+  'bpf_rbtree_root',
+  'bpf_rbtree_left',
+  'bpf_rbtree_right',
+  'bpf_cast_to_kern_ctx',
+  'bpf_rdonly_cast',
+  'bpf_throw',
+  'bpf_wq_init',
+  'bpf_wq_set_callback_impl',
+  'bpf_wq_start',
+  'bpf_res_spin_lock',
+  'bpf_res_spin_unlock',
+  'bpf_res_spin_lock_irqsave',
+  'bpf_res_spin_unlock_irqrestore',
+  'bpf_local_irq_save',
+  'bpf_local_irq_restore',
+  'bpf_arena_alloc_pages',
+  'bpf_arena_free_pages',
+  'bpf_arena_reserve_pages',
+  'bpf_task_work_schedule_resume_impl',
+  'bpf_task_work_schedule_signal_impl',
+  'bpf_iter_css_task_new',
 ]);
 
 /** Functions that may move packet memory. */
@@ -62,9 +90,13 @@ function changeSections(env: Env, { name }: KfuncRow, sleepable: boolean): void 
     cur.activeRcuLocks = 1;
   } else if (name === 'bpf_rcu_read_unlock') {
     if (!inRcu) env.refuse('EINVAL', `unmatched rcu read unlock (kernel function ${name})`);
-    changeRegs(cur, (reg) => (reg.type & T.MEM_RCU) !== 0, (reg) => {
-      reg.type = (reg.type & ~(T.MEM_RCU | T.PTR_MAYBE_NULL)) | T.PTR_UNTRUSTED;
-    });
+    changeRegs(
+      cur,
+      (reg) => (reg.type & T.MEM_RCU) !== 0,
+      (reg) => {
+        reg.type = (reg.type & ~(T.MEM_RCU | T.PTR_MAYBE_NULL)) | T.PTR_UNTRUSTED;
+      },
+    );
     cur.activeRcuLocks = 0;
   } else if (inRcu && sleepable) {
     env.refuse('EACCES', `kernel func ${name} is sleepable within rcu_read_lock region`);
@@ -130,4 +162,3 @@ function setPointerResult(env: Env, meta: KfuncMeta, pointer: BtfTypeView): void
     r0.refObjId = id;
   }
 }
-

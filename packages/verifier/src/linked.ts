@@ -66,4 +66,3 @@ function addDistance(reg: Reg, known: Reg): void {
   reg.id = id;
   addScalar(reg, distance);
 }
-

@@ -27,11 +27,15 @@ function defUse(env: Env, i: number): number {
       return pack(0, dst);
     case 3:
       return (code & 0xe0) === 0xc0 ? atomic(insn.imm, dst, src) : pack(0, dst | src);
-    case 4: case 7:
+    case 4:
+    case 7:
       switch (code & 0xf0) {
-        case 0xd0: return pack(dst, dst);
-        case 0xb0: return pack(dst, register ? src : 0);
-        default: return pack(dst, register ? dst | src : dst);
+        case 0xd0:
+          return pack(dst, dst);
+        case 0xb0:
+          return pack(dst, register ? src : 0);
+        default:
+          return pack(dst, register ? dst | src : dst);
       }
     default:
       return jump(env, i, dst, src, register);
@@ -40,20 +44,29 @@ function defUse(env: Env, i: number): number {
 
 function atomic(imm: number, dst: number, src: number): number {
   switch (imm) {
-    case 0xf1: return pack(1, 1 | dst | src);
-    case 0x100: return pack(dst, src);
-    case 0x110: return pack(0, dst | src);
-    default: return pack(imm & 1 ? src : 0, dst | src);
+    case 0xf1:
+      return pack(1, 1 | dst | src);
+    case 0x100:
+      return pack(dst, src);
+    case 0x110:
+      return pack(0, dst | src);
+    default:
+      return pack(imm & 1 ? src : 0, dst | src);
   }
 }
 
 function jump(env: Env, i: number, dst: number, src: number, register: boolean): number {
   const { code } = env.insns[i]!;
   switch (code & 0xf0) {
-    case 0x00: case 0xe0: return 0;
-    case 0x90: return pack(0, 1);
-    case 0x80: return pack(CALLER_SAVED, callUse(env, i));
-    default: return pack(0, register ? dst | src : dst);
+    case 0x00:
+    case 0xe0:
+      return 0;
+    case 0x90:
+      return pack(0, 1);
+    case 0x80:
+      return pack(CALLER_SAVED, callUse(env, i));
+    default:
+      return pack(0, register ? dst | src : dst);
   }
 }
 
@@ -83,7 +96,7 @@ export function computeLiveRegisters(env: Env): void {
   for (const subprog of env.subprogs) {
     const order = postorder(env, subprog.start);
     const facts = order.map((i) => defUse(env, i));
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (let k = 0; k < order.length; k++) {
         const i = order[k]!;

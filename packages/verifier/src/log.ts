@@ -61,7 +61,11 @@ export class Log {
 }
 
 /** The text that fits a buffer of `size` bytes with its closing NUL: its end, as the kernel's rotating log keeps it, or its start. */
-export function fitLog(text: string, size: number | undefined, level: number): { readonly log: string; readonly truncated: boolean } {
+export function fitLog(
+  text: string,
+  size: number | undefined,
+  level: number,
+): { readonly log: string; readonly truncated: boolean } {
   if (size === undefined || text.length + 1 <= size) return { log: text, truncated: false };
   if (size === 0) return { log: '', truncated: true };
   const kept = level & BPF_LOG_FIXED ? text.slice(0, size - 1) : text.slice(text.length - (size - 1));

@@ -5,14 +5,27 @@ import * as F from '@libbpf-ts/uapi';
 /** Map types that only some helpers take: a helper that is not listed here is refused. */
 const HELPERS_OF_MAP: ReadonlyMap<number, readonly number[]> = new Map([
   [F.BPF_MAP_TYPE_PROG_ARRAY, [F.BPF_FUNC_tail_call]],
-  [F.BPF_MAP_TYPE_PERF_EVENT_ARRAY, [
-    F.BPF_FUNC_perf_event_read, F.BPF_FUNC_perf_event_output, F.BPF_FUNC_skb_output, F.BPF_FUNC_perf_event_read_value,
-    F.BPF_FUNC_xdp_output,
-  ]],
-  [F.BPF_MAP_TYPE_RINGBUF, [
-    F.BPF_FUNC_ringbuf_output, F.BPF_FUNC_ringbuf_reserve, F.BPF_FUNC_ringbuf_query, F.BPF_FUNC_ringbuf_reserve_dynptr,
-    F.BPF_FUNC_ringbuf_submit_dynptr, F.BPF_FUNC_ringbuf_discard_dynptr,
-  ]],
+  [
+    F.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+    [
+      F.BPF_FUNC_perf_event_read,
+      F.BPF_FUNC_perf_event_output,
+      F.BPF_FUNC_skb_output,
+      F.BPF_FUNC_perf_event_read_value,
+      F.BPF_FUNC_xdp_output,
+    ],
+  ],
+  [
+    F.BPF_MAP_TYPE_RINGBUF,
+    [
+      F.BPF_FUNC_ringbuf_output,
+      F.BPF_FUNC_ringbuf_reserve,
+      F.BPF_FUNC_ringbuf_query,
+      F.BPF_FUNC_ringbuf_reserve_dynptr,
+      F.BPF_FUNC_ringbuf_submit_dynptr,
+      F.BPF_FUNC_ringbuf_discard_dynptr,
+    ],
+  ],
   [F.BPF_MAP_TYPE_USER_RINGBUF, [F.BPF_FUNC_user_ringbuf_drain]],
   [F.BPF_MAP_TYPE_STACK_TRACE, [F.BPF_FUNC_get_stackid]],
   [F.BPF_MAP_TYPE_CGROUP_ARRAY, [F.BPF_FUNC_skb_under_cgroup, F.BPF_FUNC_current_task_under_cgroup]],
@@ -24,14 +37,28 @@ const HELPERS_OF_MAP: ReadonlyMap<number, readonly number[]> = new Map([
   [F.BPF_MAP_TYPE_XSKMAP, [F.BPF_FUNC_redirect_map, F.BPF_FUNC_map_lookup_elem]],
   [F.BPF_MAP_TYPE_ARRAY_OF_MAPS, [F.BPF_FUNC_map_lookup_elem]],
   [F.BPF_MAP_TYPE_HASH_OF_MAPS, [F.BPF_FUNC_map_lookup_elem]],
-  [F.BPF_MAP_TYPE_SOCKMAP, [
-    F.BPF_FUNC_sk_redirect_map, F.BPF_FUNC_sock_map_update, F.BPF_FUNC_map_delete_elem, F.BPF_FUNC_msg_redirect_map,
-    F.BPF_FUNC_sk_select_reuseport, F.BPF_FUNC_map_lookup_elem,
-  ]],
-  [F.BPF_MAP_TYPE_SOCKHASH, [
-    F.BPF_FUNC_sk_redirect_hash, F.BPF_FUNC_sock_hash_update, F.BPF_FUNC_map_delete_elem, F.BPF_FUNC_msg_redirect_hash,
-    F.BPF_FUNC_sk_select_reuseport, F.BPF_FUNC_map_lookup_elem,
-  ]],
+  [
+    F.BPF_MAP_TYPE_SOCKMAP,
+    [
+      F.BPF_FUNC_sk_redirect_map,
+      F.BPF_FUNC_sock_map_update,
+      F.BPF_FUNC_map_delete_elem,
+      F.BPF_FUNC_msg_redirect_map,
+      F.BPF_FUNC_sk_select_reuseport,
+      F.BPF_FUNC_map_lookup_elem,
+    ],
+  ],
+  [
+    F.BPF_MAP_TYPE_SOCKHASH,
+    [
+      F.BPF_FUNC_sk_redirect_hash,
+      F.BPF_FUNC_sock_hash_update,
+      F.BPF_FUNC_map_delete_elem,
+      F.BPF_FUNC_msg_redirect_hash,
+      F.BPF_FUNC_sk_select_reuseport,
+      F.BPF_FUNC_map_lookup_elem,
+    ],
+  ],
   [F.BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, [F.BPF_FUNC_sk_select_reuseport]],
   [F.BPF_MAP_TYPE_QUEUE, [F.BPF_FUNC_map_peek_elem, F.BPF_FUNC_map_pop_elem, F.BPF_FUNC_map_push_elem]],
   [F.BPF_MAP_TYPE_STACK, [F.BPF_FUNC_map_peek_elem, F.BPF_FUNC_map_pop_elem, F.BPF_FUNC_map_push_elem]],
@@ -68,9 +95,7 @@ const MAPS_OF_HELPER: ReadonlyMap<number, readonly number[]> = new Map([
   [F.BPF_FUNC_get_stackid, [F.BPF_MAP_TYPE_STACK_TRACE]],
   [F.BPF_FUNC_current_task_under_cgroup, CGROUPS],
   [F.BPF_FUNC_skb_under_cgroup, CGROUPS],
-  [F.BPF_FUNC_redirect_map, [
-    F.BPF_MAP_TYPE_DEVMAP, F.BPF_MAP_TYPE_DEVMAP_HASH, F.BPF_MAP_TYPE_CPUMAP, F.BPF_MAP_TYPE_XSKMAP,
-  ]],
+  [F.BPF_FUNC_redirect_map, [F.BPF_MAP_TYPE_DEVMAP, F.BPF_MAP_TYPE_DEVMAP_HASH, F.BPF_MAP_TYPE_CPUMAP, F.BPF_MAP_TYPE_XSKMAP]],
   [F.BPF_FUNC_sk_redirect_map, SOCKMAP],
   [F.BPF_FUNC_msg_redirect_map, SOCKMAP],
   [F.BPF_FUNC_sock_map_update, SOCKMAP],
@@ -78,9 +103,7 @@ const MAPS_OF_HELPER: ReadonlyMap<number, readonly number[]> = new Map([
   [F.BPF_FUNC_msg_redirect_hash, SOCKHASH],
   [F.BPF_FUNC_sock_hash_update, SOCKHASH],
   [F.BPF_FUNC_get_local_storage, [F.BPF_MAP_TYPE_CGROUP_STORAGE, F.BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE]],
-  [F.BPF_FUNC_sk_select_reuseport, [
-    F.BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, F.BPF_MAP_TYPE_SOCKMAP, F.BPF_MAP_TYPE_SOCKHASH,
-  ]],
+  [F.BPF_FUNC_sk_select_reuseport, [F.BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, F.BPF_MAP_TYPE_SOCKMAP, F.BPF_MAP_TYPE_SOCKHASH]],
   [F.BPF_FUNC_map_pop_elem, QUEUES],
   [F.BPF_FUNC_map_peek_elem, [...QUEUES, F.BPF_MAP_TYPE_BLOOM_FILTER]],
   [F.BPF_FUNC_map_push_elem, [...QUEUES, F.BPF_MAP_TYPE_BLOOM_FILTER]],
@@ -97,8 +120,13 @@ const MAPS_OF_HELPER: ReadonlyMap<number, readonly number[]> = new Map([
 
 /** Program types that may put sockets into a sockmap by bpf_map_update_elem (`may_update_sockmap`). */
 const SOCKMAP_WRITERS: ReadonlySet<number> = new Set([
-  F.BPF_PROG_TYPE_SOCKET_FILTER, F.BPF_PROG_TYPE_SCHED_CLS, F.BPF_PROG_TYPE_SCHED_ACT, F.BPF_PROG_TYPE_XDP,
-  F.BPF_PROG_TYPE_SK_REUSEPORT, F.BPF_PROG_TYPE_FLOW_DISSECTOR, F.BPF_PROG_TYPE_SK_LOOKUP,
+  F.BPF_PROG_TYPE_SOCKET_FILTER,
+  F.BPF_PROG_TYPE_SCHED_CLS,
+  F.BPF_PROG_TYPE_SCHED_ACT,
+  F.BPF_PROG_TYPE_XDP,
+  F.BPF_PROG_TYPE_SK_REUSEPORT,
+  F.BPF_PROG_TYPE_FLOW_DISSECTOR,
+  F.BPF_PROG_TYPE_SK_LOOKUP,
 ]);
 
 /** `may_update_sockmap`; iterators may too. */

@@ -18,7 +18,14 @@ export function checkFieldAccess(env: Env, reg: Reg, access: Access, off: number
 }
 
 /** Structs that maps are, by type; `bpf_map` where a map type has no struct of its own here. */
-const MAP_STRUCTS: Readonly<Record<number, string>> = { 1: 'bpf_htab', 2: 'bpf_array', 5: 'bpf_htab', 6: 'bpf_array', 9: 'bpf_htab', 10: 'bpf_htab' };
+const MAP_STRUCTS: Readonly<Record<number, string>> = {
+  1: 'bpf_htab',
+  2: 'bpf_array',
+  5: 'bpf_htab',
+  6: 'bpf_array',
+  9: 'bpf_htab',
+  10: 'bpf_htab',
+};
 
 /** A load through a map pointer reads the map's own struct, for the privileged. */
 export function accessMapPointer(env: Env, reg: Reg, access: Access, off: number): void {
@@ -32,4 +39,3 @@ export function accessMapPointer(env: Env, reg: Reg, access: Access, off: number
   if (id === 0) env.unsupported(`reads of struct ${struct}`);
   walkStruct(env, env.kernelBtf!, id, off, size, value, 0);
 }
-

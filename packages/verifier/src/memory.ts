@@ -10,7 +10,14 @@ import { markConstScalar, type Reg, smin, umax } from './register.ts';
 import * as T from './regtype.ts';
 import { checkSockAccess } from './sock-access.ts';
 import {
-  BPF_MAX_VAR_OFF, checkStackBounds, checkStackRange, isConstOffset, markReadResult, readStackFixed, tnumText, writeStackFixed,
+  BPF_MAX_VAR_OFF,
+  checkStackBounds,
+  checkStackRange,
+  isConstOffset,
+  markReadResult,
+  readStackFixed,
+  tnumText,
+  writeStackFixed,
   writeStackVariable,
 } from './stack.ts';
 import { smax } from './register.ts';
@@ -55,7 +62,8 @@ function dispatch(env: Env, reg: Reg, access: Access, off: number): void {
     case T.PTR_TO_MAP_VALUE:
       if (reg.type === T.PTR_TO_MAP_VALUE) return accessMapValue(env, reg, access, off);
       break;
-    case T.PTR_TO_PACKET: case T.PTR_TO_PACKET_META:
+    case T.PTR_TO_PACKET:
+    case T.PTR_TO_PACKET_META:
       return accessPacket(env, reg, access, off);
     case T.PTR_TO_MEM:
       return accessMem(env, reg, access, off);
@@ -67,7 +75,10 @@ function dispatch(env: Env, reg: Reg, access: Access, off: number): void {
     case T.PTR_TO_BTF_ID:
       if (T.mayBeNull(reg.type)) break;
       return write ? writeBtfPointer(env, reg, access, off) : readBtfPointer(env, reg, access, off);
-    case T.PTR_TO_SOCKET: case T.PTR_TO_SOCK_COMMON: case T.PTR_TO_TCP_SOCK: case T.PTR_TO_XDP_SOCK:
+    case T.PTR_TO_SOCKET:
+    case T.PTR_TO_SOCK_COMMON:
+    case T.PTR_TO_TCP_SOCK:
+    case T.PTR_TO_XDP_SOCK:
       if (T.mayBeNull(reg.type)) break;
       if (write) env.refuse('EACCES', `R${regno} cannot write into ${T.typeText(reg.type)}`);
       checkSockAccess(env, reg, regno, off, size);
@@ -104,8 +115,14 @@ export function refuseLeak(env: Env, access: Access, where: string): void {
 }
 
 const ALIGNMENT_NAMES: Readonly<Record<number, string>> = {
-  [T.PTR_TO_FLOW_KEYS]: 'flow keys ', [T.PTR_TO_MAP_KEY]: 'key ', [T.PTR_TO_MAP_VALUE]: 'value ', [T.PTR_TO_CTX]: 'context ',
-  [T.PTR_TO_STACK]: 'stack ', [T.PTR_TO_SOCKET]: 'sock ', [T.PTR_TO_SOCK_COMMON]: 'sock_common ', [T.PTR_TO_TCP_SOCK]: 'tcp_sock ',
+  [T.PTR_TO_FLOW_KEYS]: 'flow keys ',
+  [T.PTR_TO_MAP_KEY]: 'key ',
+  [T.PTR_TO_MAP_VALUE]: 'value ',
+  [T.PTR_TO_CTX]: 'context ',
+  [T.PTR_TO_STACK]: 'stack ',
+  [T.PTR_TO_SOCKET]: 'sock ',
+  [T.PTR_TO_SOCK_COMMON]: 'sock_common ',
+  [T.PTR_TO_TCP_SOCK]: 'tcp_sock ',
   [T.PTR_TO_XDP_SOCK]: 'xdp_sock ',
 };
 
@@ -127,7 +144,15 @@ function checkAlignment(env: Env, reg: Reg, access: Access): void {
 }
 
 /** Is [off, off + size) inside a region, for the least and the greatest variable part? (`check_mem_region_access`) */
-export function checkRegion(env: Env, regno: number, reg: Reg, off: number, size: number, limit: number, zeroAllowed: boolean): void {
+export function checkRegion(
+  env: Env,
+  regno: number,
+  reg: Reg,
+  off: number,
+  size: number,
+  limit: number,
+  zeroAllowed: boolean,
+): void {
   const low = smin(reg);
   if (low < 0 && (low < -0x80000000 || low + off < 0)) {
     env.refuse('EACCES', `R${regno} min value is negative, either use unsigned index or do a if (index >=0) check.`);
@@ -153,7 +178,9 @@ function fits(env: Env, reg: Reg, regno: number, off: number, size: number, limi
     case T.PTR_TO_MAP_VALUE:
       env.log.reason(`invalid access to map value, value_size=${limit} off=${off} size=${size}`);
       break;
-    case T.PTR_TO_PACKET: case T.PTR_TO_PACKET_META: case T.PTR_TO_PACKET_END:
+    case T.PTR_TO_PACKET:
+    case T.PTR_TO_PACKET_META:
+    case T.PTR_TO_PACKET_END:
       env.log.reason(`invalid access to packet, off=${off} size=${size}, R${regno}(id=${reg.id},off=${off},r=${limit})`);
       break;
     default:
@@ -208,7 +235,8 @@ function accessStack(env: Env, reg: Reg, access: Access, off: number): void {
   }
   if (value < 0) {
     env.refuse(
-      'EACCES', `variable offset stack pointer cannot be passed into helper function; var_off=${tnumText(reg)} off=${off} size=${size}`,
+      'EACCES',
+      `variable offset stack pointer cannot be passed into helper function; var_off=${tnumText(reg)} off=${off} size=${size}`,
     );
   }
   checkStackRange(env, regno, reg, off, size, false, false, undefined);
@@ -236,7 +264,11 @@ function accessContext(env: Env, reg: Reg, access: Access, off: number): void {
 
 /** Values of device maps are never a program's to write, whatever their flags. */
 export function canWriteMap(map: VerifierMap): boolean {
-  return (map.map_flags & BPF_F_RDONLY_PROG) === 0 && map.map_type !== BPF_MAP_TYPE_DEVMAP && map.map_type !== BPF_MAP_TYPE_DEVMAP_HASH;
+  return (
+    (map.map_flags & BPF_F_RDONLY_PROG) === 0 &&
+    map.map_type !== BPF_MAP_TYPE_DEVMAP &&
+    map.map_type !== BPF_MAP_TYPE_DEVMAP_HASH
+  );
 }
 export function canReadMap(map: VerifierMap): boolean {
   return (map.map_flags & BPF_F_WRONLY_PROG) === 0;
@@ -278,15 +310,31 @@ const KPTR_TYPES: ReadonlySet<string> = new Set(['BPF_KPTR_UNREF', 'BPF_KPTR_REF
 
 /** Names of managed fields as logs spell them. */
 export const FIELD_TEXT: Readonly<Record<string, string>> = {
-  BPF_SPIN_LOCK: 'bpf_spin_lock', BPF_RES_SPIN_LOCK: 'bpf_res_spin_lock', BPF_TIMER: 'bpf_timer', BPF_WORKQUEUE: 'bpf_wq',
-  BPF_TASK_WORK: 'bpf_task_work', BPF_KPTR_UNREF: 'kptr', BPF_KPTR_REF: 'kptr', BPF_KPTR_PERCPU: 'percpu_kptr', BPF_UPTR: 'uptr',
-  BPF_LIST_HEAD: 'bpf_list_head', BPF_LIST_NODE: 'bpf_list_node', BPF_RB_ROOT: 'bpf_rb_root', BPF_RB_NODE: 'bpf_rb_node',
+  BPF_SPIN_LOCK: 'bpf_spin_lock',
+  BPF_RES_SPIN_LOCK: 'bpf_res_spin_lock',
+  BPF_TIMER: 'bpf_timer',
+  BPF_WORKQUEUE: 'bpf_wq',
+  BPF_TASK_WORK: 'bpf_task_work',
+  BPF_KPTR_UNREF: 'kptr',
+  BPF_KPTR_REF: 'kptr',
+  BPF_KPTR_PERCPU: 'percpu_kptr',
+  BPF_UPTR: 'uptr',
+  BPF_LIST_HEAD: 'bpf_list_head',
+  BPF_LIST_NODE: 'bpf_list_node',
+  BPF_RB_ROOT: 'bpf_rb_root',
+  BPF_RB_NODE: 'bpf_rb_node',
   BPF_REFCOUNT: 'bpf_refcount',
 };
 
 /** Inside the value, and clear of the fields that the kernel manages (`check_map_access`). */
 export function checkMapValue(
-  env: Env, regno: number, reg: Reg, off: number, size: number, zeroAllowed: boolean, direct: boolean,
+  env: Env,
+  regno: number,
+  reg: Reg,
+  off: number,
+  size: number,
+  zeroAllowed: boolean,
+  direct: boolean,
 ): void {
   const map = reg.map!;
   checkRegion(env, regno, reg, off, size, map.value_size, zeroAllowed);

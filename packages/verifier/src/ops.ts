@@ -83,7 +83,9 @@ export interface VerifierOps {
   /** What the program may return; undefined: anything. */
   returnRange?(prog: ProgFacts): ReturnRange | undefined;
   /** The program cannot be loaded with these attributes: the errno and the line to log. */
-  checkAttach?(prog: ProgFacts): { readonly errno: 'EINVAL' | 'EPERM' | 'EACCES' | 'ENOTSUPP'; readonly message?: string } | undefined;
+  checkAttach?(
+    prog: ProgFacts,
+  ): { readonly errno: 'EINVAL' | 'EPERM' | 'EACCES' | 'ENOTSUPP'; readonly message?: string } | undefined;
   /** `may_access_direct_pkt_data` for reads; false where omitted. */
   readonly packetRead?: boolean | ((prog: ProgFacts) => boolean);
   /** The same for writes. */

@@ -8,7 +8,13 @@ import { changeRegs, type VerifierState } from './state.ts';
 const MAX_PACKET_OFF = 0xffff;
 
 /** True where the comparison is one of packet pointers. `jump` is the state of the path that jumps, `stay` of the other. */
-export function matchPacketPointers(op: number, dstno: number, srcno: number, jump: VerifierState, stay: VerifierState): boolean {
+export function matchPacketPointers(
+  op: number,
+  dstno: number,
+  srcno: number,
+  jump: VerifierState,
+  stay: VerifierState,
+): boolean {
   const dst = stay.frame.regs[dstno]!;
   const src = stay.frame.regs[srcno]!;
   const forwards = isEndOf(dst, src);
@@ -48,7 +54,13 @@ const isUntouched = (reg: Reg): boolean => reg.id === 0 && reg.off === 0 && (reg
 
 /** On `good` the packet reaches the pointer; on `bad` it ends at or before it. */
 function found(
-  good: VerifierState, packet: Reg, type: number, open: boolean, bad: VerifierState, packetno: number, beyond: boolean,
+  good: VerifierState,
+  packet: Reg,
+  type: number,
+  open: boolean,
+  bad: VerifierState,
+  packetno: number,
+  beyond: boolean,
 ): void {
   extendRange(good, packet, type, open);
   const reg = bad.frame.regs[packetno]!;

@@ -11,18 +11,47 @@ import { BPF_MAX_VAR_OFF, isConstOffset } from './stack.ts';
 import { tnumAdd, tnumSub } from './tnum.ts';
 
 export const ALU_TEXT: Readonly<Record<number, string>> = {
-  0x00: '+=', 0x10: '-=', 0x20: '*=', 0x30: '/=', 0x40: '|=', 0x50: '&=', 0x60: '<<=', 0x70: '>>=', 0x80: 'neg', 0x90: '%=',
-  0xa0: '^=', 0xb0: '=', 0xc0: 's>>=', 0xd0: 'endian',
+  0x00: '+=',
+  0x10: '-=',
+  0x20: '*=',
+  0x30: '/=',
+  0x40: '|=',
+  0x50: '&=',
+  0x60: '<<=',
+  0x70: '>>=',
+  0x80: 'neg',
+  0x90: '%=',
+  0xa0: '^=',
+  0xb0: '=',
+  0xc0: 's>>=',
+  0xd0: 'endian',
 };
 
 const MOVABLE: ReadonlySet<number> = new Set([
-  T.PTR_TO_CTX, T.PTR_TO_MAP_VALUE, T.PTR_TO_MAP_KEY, T.PTR_TO_STACK, T.PTR_TO_PACKET_META, T.PTR_TO_PACKET, T.PTR_TO_TP_BUFFER,
-  T.PTR_TO_BTF_ID, T.PTR_TO_MEM, T.PTR_TO_BUF, T.PTR_TO_FUNC, T.CONST_PTR_TO_DYNPTR,
+  T.PTR_TO_CTX,
+  T.PTR_TO_MAP_VALUE,
+  T.PTR_TO_MAP_KEY,
+  T.PTR_TO_STACK,
+  T.PTR_TO_PACKET_META,
+  T.PTR_TO_PACKET,
+  T.PTR_TO_TP_BUFFER,
+  T.PTR_TO_BTF_ID,
+  T.PTR_TO_MEM,
+  T.PTR_TO_BUF,
+  T.PTR_TO_FUNC,
+  T.CONST_PTR_TO_DYNPTR,
 ]);
 
 /** `dst = ptr op offset`; `dst` is the register of number `dstno` and may be either of the two; `srcno` is −1 for an immediate. */
 export function pointerAlu(
-  env: Env, op: number, alu64: boolean, dstno: number, dst: Reg, ptr: Reg, offset: Reg, srcno: number = -1,
+  env: Env,
+  op: number,
+  alu64: boolean,
+  dstno: number,
+  dst: Reg,
+  ptr: Reg,
+  offset: Reg,
+  srcno: number = -1,
 ): void {
   if (hasBadBounds(offset)) return env.markUnknown(dst);
   if (!alu64) {
@@ -119,8 +148,17 @@ function add(env: Env, dst: Reg, ptr: Reg, by: Reg, known: boolean): void {
 }
 
 function setBounds(
-  dst: Reg, noSigned: boolean, minh: number, minl: number, maxh: number, maxl: number,
-  noUnsigned: boolean, uminh: number, uminl: number, umaxh: number, umaxl: number,
+  dst: Reg,
+  noSigned: boolean,
+  minh: number,
+  minl: number,
+  maxh: number,
+  maxl: number,
+  noUnsigned: boolean,
+  uminh: number,
+  uminl: number,
+  umaxh: number,
+  umaxl: number,
 ): void {
   dst.sminh = noSigned ? S32_MIN : minh;
   dst.sminl = noSigned ? 0 : minl;

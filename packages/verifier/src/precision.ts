@@ -9,7 +9,15 @@ import { isSyncCallbackHelper } from './cfg.ts';
 import type { Env } from './env.ts';
 import { stateText } from './print-state.ts';
 import { SCALAR_VALUE } from './regtype.ts';
-import { BPF_MAIN_FUNC, type HistoryEntry, isSpilled, isSpilledScalar, MAX_BPF_REG, slotReg, type VerifierState } from './state.ts';
+import {
+  BPF_MAIN_FUNC,
+  type HistoryEntry,
+  isSpilled,
+  isSpilledScalar,
+  MAX_BPF_REG,
+  slotReg,
+  type VerifierState,
+} from './state.ts';
 import { isHelperCall, isKfuncCall, isPseudoCall } from './subprograms.ts';
 
 const ARGUMENTS = 0x3e;
@@ -77,7 +85,7 @@ function walkBack(env: Env, from: VerifierState, bt: Backtrack): boolean {
       env.log.write(`mark_precise: frame${bt.frame}: last_idx ${last} first_idx ${first} subseq_idx ${subsequent} \n`);
     }
     if (last < 0) return atEntry(env, state, bt) || changed;
-    for (let i = last; ; ) {
+    for (let i = last; ;) {
       if (skip) {
         skip = false;
       } else {
@@ -116,9 +124,13 @@ function walkBack(env: Env, from: VerifierState, bt: Backtrack): boolean {
 function passesBy(env: Env, insn: BpfInsn, entry: HistoryEntry | undefined, bt: Backtrack): boolean {
   if (env.log.verbose || entry?.linked !== undefined) return false;
   switch (insn.code & 7) {
-    case 4: case 7: case 1: case 0:
+    case 4:
+    case 7:
+    case 1:
+    case 0:
       return (bt.regs[bt.frame]! & (1 << insn.dst_reg)) === 0;
-    case 5: case 6:
+    case 5:
+    case 6:
       return (insn.code & 0xf8) !== 0x80 && (insn.code & 0xf8) !== 0x90 && (insn.code & 8) === 0;
     default:
       return false;
@@ -175,7 +187,9 @@ function logParent(env: Env, state: VerifierState, f: number, bt: Backtrack): vo
   view.regs[f] = bt.regs[f]!;
   view.low[f] = bt.low[f]!;
   view.high[f] = bt.high[f]!;
-  env.log.write(`mark_precise: frame${f}: parent state regs=${view.regText()} stack=${view.slotText()}: ${stateText(state, f, undefined)}\n`);
+  env.log.write(
+    `mark_precise: frame${f}: parent state regs=${view.regText()} stack=${view.slotText()}: ${stateText(state, f, undefined)}\n`,
+  );
 }
 
 /** Where tracking gives up: every scalar of the path is exact. */
@@ -214,7 +228,13 @@ function syncLinkedMarks(bt: Backtrack, entry: HistoryEntry | undefined): void {
 }
 
 /** What must be known before instruction `i`, given what must be known after it. */
-function stepBack(env: Env, i: number, subsequent: number, entry: HistoryEntry | undefined, bt: Backtrack): typeof GIVE_UP | undefined {
+function stepBack(
+  env: Env,
+  i: number,
+  subsequent: number,
+  entry: HistoryEntry | undefined,
+  bt: Backtrack,
+): typeof GIVE_UP | undefined {
   const insn = env.insns[i]!;
   if (insn.code === 0) return undefined;
   if (env.log.verbose) {
@@ -223,10 +243,21 @@ function stepBack(env: Env, i: number, subsequent: number, entry: HistoryEntry |
   syncLinkedMarks(bt, entry);
   let result: typeof GIVE_UP | undefined;
   switch (insn.code & 7) {
-    case 4: case 7: backAlu(insn, bt); break;
-    case 1: backLoad(insn.dst_reg, entry, bt); break;
-    case 2: case 3: result = backStore(insn, entry, bt); break;
-    case 5: case 6: result = backJump(env, insn, i, subsequent, entry, bt); break;
+    case 4:
+    case 7:
+      backAlu(insn, bt);
+      break;
+    case 1:
+      backLoad(insn.dst_reg, entry, bt);
+      break;
+    case 2:
+    case 3:
+      result = backStore(insn, entry, bt);
+      break;
+    case 5:
+    case 6:
+      result = backJump(env, insn, i, subsequent, entry, bt);
+      break;
     default:
       if (bt.has(insn.dst_reg)) {
         bt.clear(insn.dst_reg);
@@ -261,7 +292,8 @@ function backStore(insn: BpfInsn, entry: HistoryEntry | undefined, bt: Backtrack
   // An atomic that fetches loads a register too: the old value, from the stack perhaps. Linux 6.18 does not take the register off
   // its list there, so what it held before counts as precise as well.
   const fetched = insn.imm === 0xf1 ? 0 : insn.src_reg;
-  if (isAtomic && insn.imm !== 0x110 && insn.imm & 1 && bt.has(fetched) && entry?.stackAccess) bt.setSlot(entry.frameno, entry.spi);
+  if (isAtomic && insn.imm !== 0x110 && insn.imm & 1 && bt.has(fetched) && entry?.stackAccess)
+    bt.setSlot(entry.frameno, entry.spi);
   if (bt.has(insn.dst_reg)) return GIVE_UP;
   if (isAtomic && insn.imm !== 0x110) return undefined;
   if (!entry?.stackAccess || !bt.hasSlot(entry.frameno, entry.spi)) return undefined;
@@ -271,7 +303,12 @@ function backStore(insn: BpfInsn, entry: HistoryEntry | undefined, bt: Backtrack
 }
 
 function backJump(
-  env: Env, insn: BpfInsn, i: number, subsequent: number, entry: HistoryEntry | undefined, bt: Backtrack,
+  env: Env,
+  insn: BpfInsn,
+  i: number,
+  subsequent: number,
+  entry: HistoryEntry | undefined,
+  bt: Backtrack,
 ): typeof GIVE_UP | undefined {
   const { code, src_reg, dst_reg, imm } = insn;
   if (isPseudoCall(code, src_reg)) return backCall(env, i + imm + 1, i, subsequent, bt);

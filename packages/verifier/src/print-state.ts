@@ -4,7 +4,15 @@ import { hexText, signedText, toBigInt, unsignedText } from './int64.ts';
 import { BPF_ADD_CONST, BPF_ITER_STATE_ACTIVE, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import {
-  type FuncState, MAX_BPF_REG, slotByte, slotKind, STACK_DYNPTR, STACK_INVALID, STACK_ITER, STACK_SPILL, type VerifierState,
+  type FuncState,
+  MAX_BPF_REG,
+  slotByte,
+  slotKind,
+  STACK_DYNPTR,
+  STACK_INVALID,
+  STACK_ITER,
+  STACK_SPILL,
+  type VerifierState,
 } from './state.ts';
 import { isConst, isUnknown } from './tnum.ts';
 
@@ -30,7 +38,10 @@ function offsetText(reg: Reg): string {
 }
 
 export const DYNPTR_TEXT: ReadonlyMap<number, string> = new Map([
-  [T.DYNPTR_TYPE_LOCAL, 'local'], [T.DYNPTR_TYPE_RINGBUF, 'ringbuf'], [T.DYNPTR_TYPE_SKB, 'skb'], [T.DYNPTR_TYPE_XDP, 'xdp'],
+  [T.DYNPTR_TYPE_LOCAL, 'local'],
+  [T.DYNPTR_TYPE_RINGBUF, 'ringbuf'],
+  [T.DYNPTR_TYPE_SKB, 'skb'],
+  [T.DYNPTR_TYPE_XDP, 'xdp'],
 ]);
 
 /** One register. */
@@ -51,7 +62,8 @@ export function regText(reg: Reg, frameno: number): string {
 
 function regParts(reg: Reg, base: number): string[] {
   const parts: string[] = [];
-  if (reg.id) parts.push(`id=${reg.id & ~BPF_ADD_CONST}${reg.id & BPF_ADD_CONST ? (reg.off < 0 ? reg.off : `+${reg.off}`) : ''}`);
+  if (reg.id)
+    parts.push(`id=${reg.id & ~BPF_ADD_CONST}${reg.id & BPF_ADD_CONST ? (reg.off < 0 ? reg.off : `+${reg.off}`) : ''}`);
   if (reg.refObjId) parts.push(`ref_obj_id=${reg.refObjId}`);
   if (reg.type & T.NON_OWN_REF) parts.push('non_own_ref');
   if (reg.map && (base === T.CONST_PTR_TO_MAP || base === T.PTR_TO_MAP_VALUE || base === T.PTR_TO_MAP_KEY)) {

@@ -93,8 +93,7 @@ class Visit {
         if (this.equal(saved, RANGE_WITHIN)) return true;
         return this.skip();
       }
-      const sameDepths =
-        saved.mayGotoDepth === cur.mayGotoDepth && saved.callbackUnrollDepth === cur.callbackUnrollDepth;
+      const sameDepths = saved.mayGotoDepth === cur.mayGotoDepth && saved.callbackUnrollDepth === cur.callbackUnrollDepth;
       if (maybeLooping(saved, cur) && this.equal(saved, EXACT) && !iterDepthsDiffer(saved, cur) && sameDepths) {
         this.refuseInfiniteLoop(saved);
       }

@@ -49,7 +49,10 @@ function isOpcode(code: number): boolean {
   const blank = { code, dst_reg: 0, src_reg: 0, off: 0, imm: 0 };
   if (opcodeOf(blank)) return true;
   // Atomics, byte swaps and gotol are selected by the immediate or the offset.
-  return [16, 32, 64, 0x100].some((imm) => opcodeOf({ ...blank, imm }) !== undefined) || opcodeOf({ ...blank, src_reg: 1 }) !== undefined;
+  return (
+    [16, 32, 64, 0x100].some((imm) => opcodeOf({ ...blank, imm }) !== undefined) ||
+    opcodeOf({ ...blank, src_reg: 1 }) !== undefined
+  );
 }
 
 function resolveOne(env: Env, i: number): void {
@@ -67,9 +70,11 @@ function resolveOne(env: Env, i: number): void {
     case PSEUDO_BTF_ID:
       resolveBtfId(env, i);
       return;
-    case PSEUDO_MAP_VALUE: case PSEUDO_MAP_IDX_VALUE:
+    case PSEUDO_MAP_VALUE:
+    case PSEUDO_MAP_IDX_VALUE:
       break;
-    case PSEUDO_MAP_FD: case PSEUDO_MAP_IDX:
+    case PSEUDO_MAP_FD:
+    case PSEUDO_MAP_IDX:
       if (next.imm === 0) break;
       env.refuse('EINVAL', 'unrecognized bpf_ld_imm64 insn');
       break;
@@ -110,7 +115,8 @@ function useMap(env: Env, map: VerifierMap): void {
 function resolveBtfId(env: Env, i: number): void {
   const id = env.insns[i]!.imm;
   const { kernelBtf } = env;
-  if (!kernelBtf) return env.refuse('EINVAL', 'kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.');
+  if (!kernelBtf)
+    return env.refuse('EINVAL', 'kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.');
   const type = kernelBtf.type(id);
   if (!type) return env.refuse('ENOENT', `ldimm64 insn specifies invalid btf_id ${id}.`);
   if (type.kind !== 'VAR' && type.kind !== 'FUNC') {
@@ -118,4 +124,3 @@ function resolveBtfId(env: Env, i: number): void {
   }
   env.pseudoLoads.set(i, { kind: 'btf', address: 0n, btf_id: id });
 }
-

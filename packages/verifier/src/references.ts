@@ -28,7 +28,11 @@ export function invalidate(env: Env, reg: Reg): void {
 /** Gives a reference back: every copy of the pointer is void. False where it was not held. */
 export function releaseReference(env: Env, refObjId: number): boolean {
   if (!forgetReference(env.cur, refObjId)) return false;
-  changeRegs(env.cur, (reg) => reg.refObjId === refObjId, (reg) => invalidate(env, reg));
+  changeRegs(
+    env.cur,
+    (reg) => reg.refObjId === refObjId,
+    (reg) => invalidate(env, reg),
+  );
   return true;
 }
 

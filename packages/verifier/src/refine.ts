@@ -10,7 +10,16 @@ import { tnumIntersect } from './tnum.ts';
 /** The condition that holds where the jump is not taken; JSET's has a number of its own. */
 const NOT_SET = 0x48;
 const OPPOSITE: Readonly<Record<number, number>> = {
-  [JEQ]: JNE, [JNE]: JEQ, [JSET]: NOT_SET, [JGE]: JLT, [JGT]: JLE, [JLE]: JGT, [JLT]: JGE, [JSGE]: JSLT, [JSGT]: JSLE, [JSLE]: JSGT,
+  [JEQ]: JNE,
+  [JNE]: JEQ,
+  [JSET]: NOT_SET,
+  [JGE]: JLT,
+  [JGT]: JLE,
+  [JLE]: JGT,
+  [JLT]: JGE,
+  [JSGE]: JSLT,
+  [JSGT]: JSLE,
+  [JSLE]: JSGT,
   [JSLT]: JSGE,
 };
 
@@ -31,8 +40,11 @@ export function refineBranch(jumpA: Reg, jumpB: Reg, stayA: Reg, stayB: Reg, op:
 
 function refine(a: Reg, b: Reg, op: number, jmp32: boolean): void {
   switch (op) {
-    case JEQ: return jmp32 ? equal32(a, b) : equal64(a, b);
-    case JNE: case JSET: case NOT_SET: {
+    case JEQ:
+      return jmp32 ? equal32(a, b) : equal64(a, b);
+    case JNE:
+    case JSET:
+    case NOT_SET: {
       const constant = isConstReg(b, jmp32) ? b : a;
       const value = constant === b ? a : b;
       if (!isConstReg(constant, jmp32)) return;
@@ -41,11 +53,16 @@ function refine(a: Reg, b: Reg, op: number, jmp32: boolean): void {
       else bitsClear(value, constant, jmp32);
       return;
     }
-    case JLE: return jmp32 ? unsignedLess32(a, b, 0) : unsignedLess(a, b, false);
-    case JLT: return jmp32 ? unsignedLess32(a, b, 1) : unsignedLess(a, b, true);
-    case JSLE: return jmp32 ? signedLess32(a, b, 0) : signedLess(a, b, false);
-    case JSLT: return jmp32 ? signedLess32(a, b, 1) : signedLess(a, b, true);
-    default: return refine(b, a, FLIPPED[op]!, jmp32);
+    case JLE:
+      return jmp32 ? unsignedLess32(a, b, 0) : unsignedLess(a, b, false);
+    case JLT:
+      return jmp32 ? unsignedLess32(a, b, 1) : unsignedLess(a, b, true);
+    case JSLE:
+      return jmp32 ? signedLess32(a, b, 0) : signedLess(a, b, false);
+    case JSLT:
+      return jmp32 ? signedLess32(a, b, 1) : signedLess(a, b, true);
+    default:
+      return refine(b, a, FLIPPED[op]!, jmp32);
   }
 }
 

@@ -47,16 +47,51 @@ export const DYNPTR_TYPE_FLAG_MASK: number = DYNPTR_TYPE_LOCAL | DYNPTR_TYPE_RIN
 
 /** Flag names as rows of prototypes spell them. */
 export const FLAG_BITS: Readonly<Record<string, number>> = {
-  PTR_MAYBE_NULL, MEM_RDONLY, MEM_RINGBUF, MEM_USER, MEM_PERCPU, OBJ_RELEASE, PTR_UNTRUSTED, MEM_UNINIT, DYNPTR_TYPE_LOCAL,
-  DYNPTR_TYPE_RINGBUF, MEM_FIXED_SIZE, MEM_ALLOC, PTR_TRUSTED, MEM_RCU, NON_OWN_REF, DYNPTR_TYPE_SKB, DYNPTR_TYPE_XDP,
-  MEM_ALIGNED, MEM_WRITE,
+  PTR_MAYBE_NULL,
+  MEM_RDONLY,
+  MEM_RINGBUF,
+  MEM_USER,
+  MEM_PERCPU,
+  OBJ_RELEASE,
+  PTR_UNTRUSTED,
+  MEM_UNINIT,
+  DYNPTR_TYPE_LOCAL,
+  DYNPTR_TYPE_RINGBUF,
+  MEM_FIXED_SIZE,
+  MEM_ALLOC,
+  PTR_TRUSTED,
+  MEM_RCU,
+  NON_OWN_REF,
+  DYNPTR_TYPE_SKB,
+  DYNPTR_TYPE_XDP,
+  MEM_ALIGNED,
+  MEM_WRITE,
 };
 
 /** Base types by the name that `VerifierOps` uses. */
 export const BASE_BY_NAME: Readonly<Record<string, number>> = {
-  NOT_INIT, SCALAR_VALUE, PTR_TO_CTX, CONST_PTR_TO_MAP, PTR_TO_MAP_VALUE, PTR_TO_MAP_KEY, PTR_TO_STACK, PTR_TO_PACKET_META,
-  PTR_TO_PACKET, PTR_TO_PACKET_END, PTR_TO_FLOW_KEYS, PTR_TO_SOCKET, PTR_TO_SOCK_COMMON, PTR_TO_TCP_SOCK, PTR_TO_TP_BUFFER,
-  PTR_TO_XDP_SOCK, PTR_TO_BTF_ID, PTR_TO_MEM, PTR_TO_ARENA, PTR_TO_BUF, PTR_TO_FUNC, CONST_PTR_TO_DYNPTR,
+  NOT_INIT,
+  SCALAR_VALUE,
+  PTR_TO_CTX,
+  CONST_PTR_TO_MAP,
+  PTR_TO_MAP_VALUE,
+  PTR_TO_MAP_KEY,
+  PTR_TO_STACK,
+  PTR_TO_PACKET_META,
+  PTR_TO_PACKET,
+  PTR_TO_PACKET_END,
+  PTR_TO_FLOW_KEYS,
+  PTR_TO_SOCKET,
+  PTR_TO_SOCK_COMMON,
+  PTR_TO_TCP_SOCK,
+  PTR_TO_TP_BUFFER,
+  PTR_TO_XDP_SOCK,
+  PTR_TO_BTF_ID,
+  PTR_TO_MEM,
+  PTR_TO_ARENA,
+  PTR_TO_BUF,
+  PTR_TO_FUNC,
+  CONST_PTR_TO_DYNPTR,
 };
 
 export const baseType = (type: number): number => type & 0xff;
@@ -77,8 +112,28 @@ export function isSockPointer(type: number): boolean {
 }
 
 const BASE_TEXT: readonly string[] = [
-  '?', 'scalar', 'ctx', 'map_ptr', 'map_value', 'map_key', 'fp', 'pkt_meta', 'pkt', 'pkt_end', 'flow_keys', 'sock',
-  'sock_common', 'tcp_sock', 'tp_buffer', 'xdp_sock', 'ptr_', 'mem', 'arena', 'buf', 'func', 'dynptr_ptr',
+  '?',
+  'scalar',
+  'ctx',
+  'map_ptr',
+  'map_value',
+  'map_key',
+  'fp',
+  'pkt_meta',
+  'pkt',
+  'pkt_end',
+  'flow_keys',
+  'sock',
+  'sock_common',
+  'tcp_sock',
+  'tp_buffer',
+  'xdp_sock',
+  'ptr_',
+  'mem',
+  'arena',
+  'buf',
+  'func',
+  'dynptr_ptr',
 ];
 
 /** A type as logs name it: `rdonly_mem_or_null`, `trusted_ptr_`, … */

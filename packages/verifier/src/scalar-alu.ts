@@ -24,9 +24,17 @@ export const OP_END = 0xd0;
 /** Can the result be tracked? Shifts only by a known amount that is in range; division and modulo never. */
 function isTracked(op: number, src: Reg, alu32: boolean): boolean {
   switch (op) {
-    case OP_ADD: case OP_SUB: case OP_NEG: case OP_AND: case OP_XOR: case OP_OR: case OP_MUL:
+    case OP_ADD:
+    case OP_SUB:
+    case OP_NEG:
+    case OP_AND:
+    case OP_XOR:
+    case OP_OR:
+    case OP_MUL:
       return true;
-    case OP_LSH: case OP_RSH: case OP_ARSH: {
+    case OP_LSH:
+    case OP_RSH:
+    case OP_ARSH: {
       const known = alu32
         ? src.ml === 0 && src.s32min === src.s32max && src.u32min === src.u32max
         : (src.mh | src.ml) === 0 && src.sminl === src.smaxl && src.sminh === src.smaxh && src.uminh === src.umaxh;
@@ -44,16 +52,39 @@ export function scalarAlu(dst: Reg, src: Reg, op: number, alu32: boolean, imprec
     return;
   }
   switch (op) {
-    case OP_ADD: addScalar(dst, src); break;
-    case OP_SUB: subtractScalar(dst, src); break;
-    case OP_NEG: negate(dst); break;
-    case OP_MUL: multiply(dst, src); break;
-    case OP_AND: and(dst, src); break;
-    case OP_OR: or(dst, src); break;
-    case OP_XOR: xor(dst, src); break;
-    case OP_LSH: if (alu32) shiftLeft32(dst, src); else shiftLeft(dst, src); break;
-    case OP_RSH: if (alu32) shiftRight32(dst, src); else shiftRight(dst, src); break;
-    default: if (alu32) shiftArithmetic32(dst, src); else shiftArithmetic(dst, src); break;
+    case OP_ADD:
+      addScalar(dst, src);
+      break;
+    case OP_SUB:
+      subtractScalar(dst, src);
+      break;
+    case OP_NEG:
+      negate(dst);
+      break;
+    case OP_MUL:
+      multiply(dst, src);
+      break;
+    case OP_AND:
+      and(dst, src);
+      break;
+    case OP_OR:
+      or(dst, src);
+      break;
+    case OP_XOR:
+      xor(dst, src);
+      break;
+    case OP_LSH:
+      if (alu32) shiftLeft32(dst, src);
+      else shiftLeft(dst, src);
+      break;
+    case OP_RSH:
+      if (alu32) shiftRight32(dst, src);
+      else shiftRight(dst, src);
+      break;
+    default:
+      if (alu32) shiftArithmetic32(dst, src);
+      else shiftArithmetic(dst, src);
+      break;
   }
   if (alu32) zeroExtend32(dst);
   syncBounds(dst);
@@ -134,8 +165,7 @@ export function sub64(dst: Reg, src: Reg): void {
   let h = (dst.sminh - src.smaxh - (dst.sminl >>> 0 < src.smaxl >>> 0 ? 1 : 0)) | 0;
   let l2 = (dst.smaxl - src.sminl) | 0;
   let h2 = (dst.smaxh - src.sminh - (dst.smaxl >>> 0 < src.sminl >>> 0 ? 1 : 0)) | 0;
-  const overflows =
-    ((dst.sminh ^ src.smaxh) & (dst.sminh ^ h)) < 0 || ((dst.smaxh ^ src.sminh) & (dst.smaxh ^ h2)) < 0;
+  const overflows = ((dst.sminh ^ src.smaxh) & (dst.sminh ^ h)) < 0 || ((dst.smaxh ^ src.sminh) & (dst.smaxh ^ h2)) < 0;
   setSigned(dst, overflows, h, l, h2, l2);
   l = (dst.uminl - src.umaxl) | 0;
   h = (dst.uminh - src.umaxh - (dst.uminl >>> 0 < src.umaxl >>> 0 ? 1 : 0)) | 0;
@@ -403,4 +433,3 @@ function shiftArithmetic(dst: Reg, src: Reg): void {
   setUnbounded32(dst);
   updateBounds(dst);
 }
-

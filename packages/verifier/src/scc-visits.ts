@@ -46,7 +46,11 @@ export class SccTracker {
     if (key === undefined) return;
     let visit = this.#visits.get(key);
     if (!visit) {
-      visit = { entry: undefined, backedges: [], name: Number(key.slice(key.indexOf('|') + 1)) < CALLBACK_SCC ? `(${key.replace('|', '')})` : '' };
+      visit = {
+        entry: undefined,
+        backedges: [],
+        name: Number(key.slice(key.indexOf('|') + 1)) < CALLBACK_SCC ? `(${key.replace('|', '')})` : '',
+      };
       this.#visits.set(key, visit);
     }
     if (!visit.entry) {

@@ -14,12 +14,14 @@ const DST_IP4 = 52;
 
 export function sockFieldAllowed(off: number, size: number): boolean {
   if (off < 0 || off + size > SOCK_SIZE || off % size !== 0 || size > 4) return false;
-  if (off >= DST_PORT && off < DST_IP4) return off < DST_PORT + 2 ? off + size <= DST_PORT + 2 || (off === DST_PORT && size === 4) : false;
+  if (off >= DST_PORT && off < DST_IP4)
+    return off < DST_PORT + 2 ? off + size <= DST_PORT + 2 || (off === DST_PORT && size === 4) : false;
   return size === 4 || !WHOLE_ONLY.has(off & ~3);
 }
 
 /** type to priority are not there before the socket is full. */
-export const sockCommonFieldAllowed = (off: number, size: number): boolean => !(off >= 8 && off < 24) && sockFieldAllowed(off, size);
+export const sockCommonFieldAllowed = (off: number, size: number): boolean =>
+  !(off >= 8 && off < 24) && sockFieldAllowed(off, size);
 
 export function tcpSockFieldAllowed(off: number, size: number): boolean {
   if (off < 0 || off + size > TCP_SOCK_SIZE || off % size !== 0) return false;
@@ -37,9 +39,13 @@ export function checkSockAccess(env: Env, reg: Reg, regno: number, off: number, 
 
 function allowed(type: number, off: number, size: number): boolean {
   switch (T.baseType(type)) {
-    case T.PTR_TO_SOCK_COMMON: return sockCommonFieldAllowed(off, size);
-    case T.PTR_TO_SOCKET: return sockFieldAllowed(off, size);
-    case T.PTR_TO_TCP_SOCK: return tcpSockFieldAllowed(off, size);
-    default: return off === 0 && size === 4;
+    case T.PTR_TO_SOCK_COMMON:
+      return sockCommonFieldAllowed(off, size);
+    case T.PTR_TO_SOCKET:
+      return sockFieldAllowed(off, size);
+    case T.PTR_TO_TCP_SOCK:
+      return tcpSockFieldAllowed(off, size);
+    default:
+      return off === 0 && size === 4;
   }
 }

@@ -37,5 +37,9 @@ export function processSpinLock(env: Env, regno: number, isLock: boolean): void 
   cur.activeLockId = 0;
   cur.activeLockPtr = undefined;
   cur.refs = cur.refs.filter((ref) => ref.kind !== 'lock');
-  changeRegs(cur, (other) => (other.type & T.NON_OWN_REF) !== 0, (other) => invalidate(env, other));
+  changeRegs(
+    cur,
+    (other) => (other.type & T.NON_OWN_REF) !== 0,
+    (other) => invalidate(env, other),
+  );
 }

@@ -51,7 +51,10 @@ function walk(env: Env, number: number, callers: readonly Caller[], isPrivate: b
       continue;
     }
     if (chain.some((caller) => caller.number === callee)) {
-      env.refuse('EINVAL', `recursive call from ${subprog.name || `func#${number}`}() to ${env.subprogs[callee]!.name || `func#${callee}`}()`);
+      env.refuse(
+        'EINVAL',
+        `recursive call from ${subprog.name || `func#${number}`}() to ${env.subprogs[callee]!.name || `func#${callee}`}()`,
+      );
     }
     walk(env, callee, chain, isPrivate);
   }

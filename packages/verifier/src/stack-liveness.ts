@@ -201,7 +201,7 @@ export class Liveness {
   #flowFrame(masks: FrameMasks, order: readonly number[], start: number): void {
     const { read, written, writtenLater, live } = masks;
     const out = [0, 0];
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       changed = false;
       for (const insn of order) {
         const at = (insn - start) * 2;
@@ -221,7 +221,12 @@ export class Liveness {
         liveHigh = (liveHigh & ~written[at + 1]!) | read[at + 1]!;
         laterLow |= written[at]!;
         laterHigh |= written[at + 1]!;
-        if (live[at] === liveLow && live[at + 1] === liveHigh && writtenLater[at] === laterLow && writtenLater[at + 1] === laterHigh) {
+        if (
+          live[at] === liveLow &&
+          live[at + 1] === liveHigh &&
+          writtenLater[at] === laterLow &&
+          writtenLater[at + 1] === laterHigh
+        ) {
           continue;
         }
         live[at] = liveLow;

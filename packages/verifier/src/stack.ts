@@ -8,8 +8,23 @@ import { BPF_ADD_CONST, copyReg, markConstScalar, markConstZero, markNotInit, ty
 import { PTR_TO_STACK, SCALAR_VALUE } from './regtype.ts';
 import { destroyIfDynptr } from './dynptr-slots.ts';
 import {
-  fillSlot, type FuncState, growStack, isSpilled, isSpilledScalar, setSlotReg, slotByte, slotKind, slotReg, STACK_DYNPTR,
-  STACK_INVALID, STACK_IRQ_FLAG, STACK_ITER, STACK_MISC, STACK_SPILL, STACK_ZERO, withSlotByte,
+  fillSlot,
+  type FuncState,
+  growStack,
+  isSpilled,
+  isSpilledScalar,
+  setSlotReg,
+  slotByte,
+  slotKind,
+  slotReg,
+  STACK_DYNPTR,
+  STACK_INVALID,
+  STACK_IRQ_FLAG,
+  STACK_ITER,
+  STACK_MISC,
+  STACK_SPILL,
+  STACK_ZERO,
+  withSlotByte,
 } from './state.ts';
 import { hexText } from './int64.ts';
 import { unum } from './print-state.ts';
@@ -80,7 +95,12 @@ export function checkStackBounds(env: Env, regno: number, reg: Reg, off: number,
 
 /** Stores register `valueRegno` (−1: the instruction's immediate, or unknown bytes) at a constant offset. */
 export function writeStackFixed(
-  env: Env, frame: FuncState, off: number, size: number, valueRegno: number, imm: number | undefined,
+  env: Env,
+  frame: FuncState,
+  off: number,
+  size: number,
+  valueRegno: number,
+  imm: number | undefined,
 ): void {
   const slot = -off - 1;
   const spi = slot >> 3;
@@ -135,7 +155,8 @@ function writeData(env: Env, frame: FuncState, slot: number, size: number, zero:
   let types = frame.slots[spi]!;
   const kind = slotKind(types);
   if (kind === STACK_SPILL || kind === STACK_DYNPTR || kind === STACK_ITER || kind === STACK_IRQ_FLAG) {
-    for (let byte = 0; byte < 8; byte++) if (slotByte(types, byte) !== STACK_INVALID) types = withSlotByte(types, byte, STACK_MISC);
+    for (let byte = 0; byte < 8; byte++)
+      if (slotByte(types, byte) !== STACK_INVALID) types = withSlotByte(types, byte, STACK_MISC);
   }
   // A zero that was no register spill cannot be followed backwards from here, so its register is exact.
   if (zero && valueRegno >= 0) markChainPrecision(env, valueRegno);
@@ -162,7 +183,12 @@ function saveRegister(frame: FuncState, spi: number, reg: Reg, size: number): vo
 
 /** A store somewhere in a range of offsets: what lies there may or may not be overwritten. */
 export function writeStackVariable(
-  env: Env, ptr: Reg, off: number, size: number, valueRegno: number, imm: number | undefined,
+  env: Env,
+  ptr: Reg,
+  off: number,
+  size: number,
+  valueRegno: number,
+  imm: number | undefined,
 ): void {
   const frame = env.frameOf(ptr);
   const min = smin(ptr) + off;
@@ -292,7 +318,14 @@ export interface RawAccess {
 
 /** Is a range of stack initialised, as memory that a helper (or a variable read) touches must be? */
 export function checkStackRange(
-  env: Env, regno: number, reg: Reg, off: number, size: number, zeroAllowed: boolean, write: boolean, raw: RawAccess | undefined,
+  env: Env,
+  regno: number,
+  reg: Reg,
+  off: number,
+  size: number,
+  zeroAllowed: boolean,
+  write: boolean,
+  raw: RawAccess | undefined,
 ): void {
   if (size === 0 && !zeroAllowed) env.refuse('EACCES', 'invalid zero-sized read');
   checkStackBounds(env, regno, reg, off, size, write);
@@ -324,7 +357,14 @@ export function checkStackRange(
 }
 
 function checkStackByte(
-  env: Env, frame: FuncState, reg: Reg, regno: number, i: number, min: number, size: number, clobber: boolean,
+  env: Env,
+  frame: FuncState,
+  reg: Reg,
+  regno: number,
+  i: number,
+  min: number,
+  size: number,
+  clobber: boolean,
 ): void {
   const slot = -i - 1;
   const spi = slot >> 3;

@@ -6,8 +6,19 @@ import type { IdMap } from './id-map.ts';
 import { BPF_ADD_CONST, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import {
-  ALL_MISC, type FuncState, isSpilledScalar64, slotByte, slotKind, STACK_DYNPTR, STACK_INVALID, STACK_IRQ_FLAG, STACK_ITER,
-  STACK_MISC, STACK_SPILL, STACK_ZERO, type VerifierState,
+  ALL_MISC,
+  type FuncState,
+  isSpilledScalar64,
+  slotByte,
+  slotKind,
+  STACK_DYNPTR,
+  STACK_INVALID,
+  STACK_IRQ_FLAG,
+  STACK_ITER,
+  STACK_MISC,
+  STACK_SPILL,
+  STACK_ZERO,
+  type VerifierState,
 } from './state.ts';
 import { tnumIn } from './tnum.ts';
 
@@ -81,9 +92,18 @@ function framesDiffer(env: Env, old: FuncState, cur: FuncState, live: number, ex
 /** Everything before the ids: type, offset, what it points to, known bits and bounds. */
 function sameFixedPart(a: Reg, b: Reg): boolean {
   return (
-    a.type === b.type && a.off === b.off && a.map === b.map && a.mapUid === b.mapUid && a.memSize === b.memSize &&
-    a.range === b.range && a.btf === b.btf && a.btfId === b.btfId && a.subprogno === b.subprogno && a.dynType === b.dynType &&
-    a.dynFirst === b.dynFirst && a.dynptrId === b.dynptrId
+    a.type === b.type &&
+    a.off === b.off &&
+    a.map === b.map &&
+    a.mapUid === b.mapUid &&
+    a.memSize === b.memSize &&
+    a.range === b.range &&
+    a.btf === b.btf &&
+    a.btfId === b.btfId &&
+    a.subprogno === b.subprogno &&
+    a.dynType === b.dynType &&
+    a.dynFirst === b.dynFirst &&
+    a.dynptrId === b.dynptrId
   );
 }
 
@@ -98,12 +118,20 @@ function regSafe(env: Env, old: Reg, cur: Reg, exact: number, ids: IdMap): boole
   switch (T.baseType(old.type)) {
     case T.SCALAR_VALUE:
       return scalarSafe(env, old, cur, exact, ids);
-    case T.PTR_TO_MAP_KEY: case T.PTR_TO_MAP_VALUE: case T.PTR_TO_MEM: case T.PTR_TO_BUF: case T.PTR_TO_TP_BUFFER:
+    case T.PTR_TO_MAP_KEY:
+    case T.PTR_TO_MAP_VALUE:
+    case T.PTR_TO_MEM:
+    case T.PTR_TO_BUF:
+    case T.PTR_TO_TP_BUFFER:
       return (
-        sameFixedPart(old, cur) && rangeWithin(old, cur) && tnumIn(old, cur) && ids.check(old.id, cur.id) &&
+        sameFixedPart(old, cur) &&
+        rangeWithin(old, cur) &&
+        tnumIn(old, cur) &&
+        ids.check(old.id, cur.id) &&
         ids.check(old.refObjId, cur.refObjId)
       );
-    case T.PTR_TO_PACKET_META: case T.PTR_TO_PACKET:
+    case T.PTR_TO_PACKET_META:
+    case T.PTR_TO_PACKET:
       return (
         old.range <= cur.range && old.off === cur.off && ids.check(old.id, cur.id) && rangeWithin(old, cur) && tnumIn(old, cur)
       );

@@ -30,7 +30,9 @@ export function checkSubprogCall(env: Env, insn: BpfInsn): void {
   env.liveness.forgetChain();
   env.insnIdx = subprog.start;
   if (env.log.on) {
-    env.log.write(`caller:\n${stateText(cur, caller.frameno, undefined)}\ncallee:\n${stateText(cur, cur.curframe, undefined)}\n`);
+    env.log.write(
+      `caller:\n${stateText(cur, caller.frameno, undefined)}\ncallee:\n${stateText(cur, cur.curframe, undefined)}\n`,
+    );
     env.touchAll();
   }
 }

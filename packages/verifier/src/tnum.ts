@@ -113,9 +113,9 @@ export function tnumRshift(out: Tnum, a: Tnum, shift: number): void {
   setTnum(
     out,
     (a.vh >>> shift) | 0,
-    ((a.vl >>> shift) | (a.vh << back)) | 0,
+    (a.vl >>> shift) | (a.vh << back) | 0,
     (a.mh >>> shift) | 0,
-    ((a.ml >>> shift) | (a.mh << back)) | 0,
+    (a.ml >>> shift) | (a.mh << back) | 0,
   );
 }
 

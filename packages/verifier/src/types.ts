@@ -172,8 +172,26 @@ export interface VerifierMap {
 
 /** Kinds as BTF names them, without the prefix BTF_KIND_. */
 export type BtfKindName =
-  | 'UNKN' | 'INT' | 'PTR' | 'ARRAY' | 'STRUCT' | 'UNION' | 'ENUM' | 'FWD' | 'TYPEDEF' | 'VOLATILE' | 'CONST' | 'RESTRICT'
-  | 'FUNC' | 'FUNC_PROTO' | 'VAR' | 'DATASEC' | 'FLOAT' | 'DECL_TAG' | 'TYPE_TAG' | 'ENUM64';
+  | 'UNKN'
+  | 'INT'
+  | 'PTR'
+  | 'ARRAY'
+  | 'STRUCT'
+  | 'UNION'
+  | 'ENUM'
+  | 'FWD'
+  | 'TYPEDEF'
+  | 'VOLATILE'
+  | 'CONST'
+  | 'RESTRICT'
+  | 'FUNC'
+  | 'FUNC_PROTO'
+  | 'VAR'
+  | 'DATASEC'
+  | 'FLOAT'
+  | 'DECL_TAG'
+  | 'TYPE_TAG'
+  | 'ENUM64';
 
 export interface BtfMemberView {
   readonly name: string;

@@ -1,9 +1,22 @@
 /** The verifier as callers see it: at once, step by step, or yielding (`bpf_check`). */
 
 import {
-  BPF_MAXINSNS, BPF_MODIFY_RETURN, BPF_PROG_TYPE_EXT, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_PERF_EVENT,
-  BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_SYSCALL,
-  BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_TRACE_ITER, type ErrnoName,
+  BPF_MAXINSNS,
+  BPF_MODIFY_RETURN,
+  BPF_PROG_TYPE_EXT,
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_LSM,
+  BPF_PROG_TYPE_PERF_EVENT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_STRUCT_OPS,
+  BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_TRACING,
+  BPF_TRACE_FENTRY,
+  BPF_TRACE_FEXIT,
+  BPF_TRACE_ITER,
+  type ErrnoName,
 } from '@libbpf-ts/uapi';
 import { checkCfg } from './cfg.ts';
 import { diagnose } from './diagnose.ts';
@@ -18,7 +31,13 @@ import { computeSccs } from './scc.ts';
 import { checkStackDepth } from './stack-depth.ts';
 import { checkSubprograms, findSubprograms } from './subprograms.ts';
 import type {
-  VerifiedCall, VerifiedSubprogram, VerifierFailure, VerifierRequest, VerifierResult, VerifierStats, VerifierSuccess,
+  VerifiedCall,
+  VerifiedSubprogram,
+  VerifierFailure,
+  VerifierRequest,
+  VerifierResult,
+  VerifierStats,
+  VerifierSuccess,
 } from './types.ts';
 
 /** How far a verification is. */
@@ -93,7 +112,9 @@ export class Verifier {
   #closeGlobal(): void {
     const env = this.#env;
     if (this.#global === 0 || !env.log.on) return;
-    env.log.write(`Func#${this.#global} ('${env.subprogs[this.#global]!.name}') is safe for any args that match its prototype\n`);
+    env.log.write(
+      `Func#${this.#global} ('${env.subprogs[this.#global]!.name}') is safe for any args that match its prototype\n`,
+    );
   }
 }
 
@@ -118,8 +139,15 @@ export function prepare(env: Env): void {
 
 /** Program types that need CAP_PERFMON (`is_perfmon_prog_type`). */
 const PERFMON_TYPES: ReadonlySet<number> = new Set([
-  BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
-  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, BPF_PROG_TYPE_TRACING, BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_EXT,
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_PERF_EVENT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_TRACING,
+  BPF_PROG_TYPE_LSM,
+  BPF_PROG_TYPE_STRUCT_OPS,
+  BPF_PROG_TYPE_EXT,
 ]);
 const KNOWN_FLAGS = 0x100ff;
 
@@ -128,7 +156,9 @@ function checkSleepable(env: Env): void {
   const { prog_type, expected_attach_type, sleepable } = env.facts;
   if (prog_type === BPF_PROG_TYPE_SYSCALL && !sleepable) env.refuse('EINVAL', 'Syscall programs can only be sleepable');
   if (!sleepable || prog_type === BPF_PROG_TYPE_SYSCALL) return;
-  const attachesSleepable = [BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_ITER].includes(expected_attach_type);
+  const attachesSleepable = [BPF_TRACE_FENTRY, BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_ITER].includes(
+    expected_attach_type,
+  );
   if (prog_type === BPF_PROG_TYPE_TRACING && attachesSleepable) return;
   if ([BPF_PROG_TYPE_LSM, BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_STRUCT_OPS].includes(prog_type)) return;
   env.refuse('EINVAL', 'Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable');
@@ -138,8 +168,12 @@ function statsOf(env: Env): VerifierStats {
   let live = 0;
   for (let i = 0; i < env.insns.length; i++) if (env.seen[i]) live += env.insns[i]!.code === 0x18 ? 2 : 1;
   return {
-    processed: env.insnProcessed, maxStatesPerInsn: env.maxStatesPerInsn, totalStates: env.totalStates,
-    peakStates: env.peakStates, longestMarkRead: 0, liveInsns: live,
+    processed: env.insnProcessed,
+    maxStatesPerInsn: env.maxStatesPerInsn,
+    totalStates: env.totalStates,
+    peakStates: env.peakStates,
+    longestMarkRead: 0,
+    liveInsns: live,
   };
 }
 
@@ -173,8 +207,19 @@ function succeed(env: Env, microseconds: number): VerifierResult {
     else constants.set(insn, load.address);
   }
   const result: VerifierSuccess = {
-    ok: true, log, log_true_size, stats: statsOf(env), trace: env.trace, constants, functions, calls: callTable(env),
-    dead: deadTable(env), probeLoads: env.probeLoads, usedMaps: env.usedMaps, privateStack: env.privateStack, maxCtxOffset: env.maxCtxOffset,
+    ok: true,
+    log,
+    log_true_size,
+    stats: statsOf(env),
+    trace: env.trace,
+    constants,
+    functions,
+    calls: callTable(env),
+    dead: deadTable(env),
+    probeLoads: env.probeLoads,
+    usedMaps: env.usedMaps,
+    privateStack: env.privateStack,
+    maxCtxOffset: env.maxCtxOffset,
     subprograms: env.subprogs.map((subprog, number) => describe(env, number, functions)),
   };
   return result;
@@ -204,9 +249,13 @@ function deadTable(env: Env): Uint8Array {
 function describe(env: Env, number: number, functions: ReadonlyMap<number, number>): VerifiedSubprogram {
   const subprog = env.subprogs[number]!;
   return {
-    start: subprog.start, end: subprog.end, name: subprog.name || (number === 0 ? env.request.name : `func#${number}`),
-    stackDepth: (subprog.stackDepth + 7) & ~7, addressTaken: [...functions.values()].includes(number),
-    isGlobal: subprog.isGlobal, hasTailCall: subprog.hasTailCall,
+    start: subprog.start,
+    end: subprog.end,
+    name: subprog.name || (number === 0 ? env.request.name : `func#${number}`),
+    stackDepth: (subprog.stackDepth + 7) & ~7,
+    addressTaken: [...functions.values()].includes(number),
+    isGlobal: subprog.isGlobal,
+    hasTailCall: subprog.hasTailCall,
   };
 }
 
@@ -228,7 +277,12 @@ function fail(env: Env, error: unknown, microseconds: number): VerifierResult {
 
 function failure(env: Env, errno: ErrnoName, log: string, log_true_size: number, message: string): VerifierFailure {
   return {
-    ok: false, errno, log, log_true_size, stats: statsOf(env), trace: env.trace,
+    ok: false,
+    errno,
+    log,
+    log_true_size,
+    stats: statsOf(env),
+    trace: env.trace,
     diagnostics: [diagnose(env, message)],
   };
 }

@@ -20,7 +20,18 @@ async function record(live: LiveKernel, items: readonly Case[], caps?: string): 
     const { rule, name, ...program } = item;
     const verdict = answer.ret === 0 ? 'accept' : 'reject';
     const errno = answer.ret === 0 ? '' : errnoName(answer.ret);
-    rows.push(JSON.stringify({ rule, name, verdict, errno, last: answer.last, processed: answer.processed, ...program, ...(caps ? { caps } : {}) }));
+    rows.push(
+      JSON.stringify({
+        rule,
+        name,
+        verdict,
+        errno,
+        last: answer.last,
+        processed: answer.processed,
+        ...program,
+        ...(caps ? { caps } : {}),
+      }),
+    );
   }
   return rows;
 }

@@ -22,7 +22,11 @@ interface Recorded extends Program {
 
 function recorded(file: string): Recorded[] {
   const text = readFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), 'utf8');
-  return text.trim().split('\n').slice(1).map((line) => JSON.parse(line) as Recorded);
+  return text
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => JSON.parse(line) as Recorded);
 }
 
 const limited = recorded('corpus-limited').map((row) => ({ ...row, rule: `${row.rule}, with ${row.caps}` }));

@@ -9,9 +9,22 @@ const { calls } = JSON.parse(readFileSync(new URL('oracle/map-calls.json', impor
   calls: Record<string, Record<string, string>>;
 };
 const PROG_TYPE: Readonly<Record<string, number>> = {
-  25: 3, 27: 2, 33: 3, 51: 6, 52: 14, 53: 13, 60: 16, 70: 13, 71: 16, 72: 14, 81: 8, 82: 21,
+  25: 3,
+  27: 2,
+  33: 3,
+  51: 6,
+  52: 14,
+  53: 13,
+  60: 16,
+  70: 13,
+  71: 16,
+  72: 14,
+  81: 8,
+  82: 21,
 };
-const MAP_TYPE = new Map([...BPF_MAP_TYPE_NAMES].map(([number, name]) => [name.replace('BPF_MAP_TYPE_', '').toLowerCase(), number]));
+const MAP_TYPE = new Map(
+  [...BPF_MAP_TYPE_NAMES].map(([number, name]) => [name.replace('BPF_MAP_TYPE_', '').toLowerCase(), number]),
+);
 
 /** Refusals that come before or after this rule say nothing of it; a tail call has words of its own. */
 const says = (answer: string): boolean | undefined => {

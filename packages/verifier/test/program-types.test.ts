@@ -9,8 +9,9 @@ import type { Variant } from './support/program-types.ts';
 
 const oracle = <T>(name: string): T => JSON.parse(readFileSync(new URL(`oracle/${name}.json`, import.meta.url), 'utf8')) as T;
 
-const VARIANTS = Object.entries(oracle<Record<string, Omit<Variant, 'ops' | 'name'>>>('variants'))
-  .map(([name, row]) => variant(row, name));
+const VARIANTS = Object.entries(oracle<Record<string, Omit<Variant, 'ops' | 'name'>>>('variants')).map(([name, row]) =>
+  variant(row, name),
+);
 
 type Matrix = Record<string, string>;
 const helpers = oracle<{ gpl: Matrix; other: Matrix; caps: Record<string, Matrix> }>('helpers');
@@ -54,8 +55,14 @@ function tableOf(name: string): Table {
 }
 
 const KIND: Readonly<Record<string, string>> = {
-  PTR_TO_PACKET: 'pkt', PTR_TO_PACKET_END: 'pkt_end', PTR_TO_PACKET_META: 'pkt_meta', PTR_TO_SOCKET: 'sock',
-  PTR_TO_SOCK_COMMON: 'sock_common', PTR_TO_FLOW_KEYS: 'flow_keys', PTR_TO_TP_BUFFER: 'tp_buffer', PTR_TO_BUF: 'buf',
+  PTR_TO_PACKET: 'pkt',
+  PTR_TO_PACKET_END: 'pkt_end',
+  PTR_TO_PACKET_META: 'pkt_meta',
+  PTR_TO_SOCKET: 'sock',
+  PTR_TO_SOCK_COMMON: 'sock_common',
+  PTR_TO_FLOW_KEYS: 'flow_keys',
+  PTR_TO_TP_BUFFER: 'tp_buffer',
+  PTR_TO_BUF: 'buf',
 };
 
 /** How the kernel's log would print the register. */
@@ -69,7 +76,18 @@ function printed(access: CtxAccess): string {
 
 const OFFSETS = [
   ...Array.from({ length: 408 }, (_, index) => index - 8),
-  -32768, -4096, -16, 512, 1024, 2032, 2040, 2048, 2056, 4096, 8192, 32752,
+  -32768,
+  -4096,
+  -16,
+  512,
+  1024,
+  2032,
+  2040,
+  2048,
+  2056,
+  4096,
+  8192,
+  32752,
 ];
 
 function expand<T>(rows: readonly (readonly [number, number, ...T[]])[]): Map<number, T | undefined> {
@@ -106,16 +124,19 @@ describe.each(TABLED)('the context of $name', (of) => {
 type Returns = { values: Record<string, string>; unknown: [string, string] };
 const returned = oracle<{ returns: Record<string, Returns>; attach_types: Record<string, string[] | string> }>('returns');
 
-describe.each(VARIANTS.filter((of) => Object.values(returned.returns[of.name]!.values).includes('OK')))('what $name returns', (of) => {
-  test('is in the range that the kernel asks for', () => {
-    const range = of.ops.returnRange?.(factsOf(of));
-    const wrong = Object.entries(returned.returns[of.name]!.values).filter(([value, said]) => {
-      const allowed = !range || (Number(value) >= range.min && Number(value) <= range.max);
-      return allowed !== (said === 'OK');
+describe.each(VARIANTS.filter((of) => Object.values(returned.returns[of.name]!.values).includes('OK')))(
+  'what $name returns',
+  (of) => {
+    test('is in the range that the kernel asks for', () => {
+      const range = of.ops.returnRange?.(factsOf(of));
+      const wrong = Object.entries(returned.returns[of.name]!.values).filter(([value, said]) => {
+        const allowed = !range || (Number(value) >= range.min && Number(value) <= range.max);
+        return allowed !== (said === 'OK');
+      });
+      expect(wrong).toEqual([]);
     });
-    expect(wrong).toEqual([]);
-  });
-});
+  },
+);
 
 const kfuncMatrix = oracle<{ kfuncs: string[]; allowed: Matrix }>('kfuncs');
 

@@ -23,8 +23,12 @@ const kernelBtf = verifierBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part
 /** Accepted programs of the corpus, the short ones. */
 function corpus(): Program[] {
   const rows = ['corpus', 'prototypes'].flatMap((file) =>
-    readFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), 'utf8').trim().split('\n').slice(1)
-      .map((line) => JSON.parse(line) as Program & { verdict: string; processed: number }));
+    readFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => JSON.parse(line) as Program & { verdict: string; processed: number }),
+  );
   return rows.filter((row) => row.verdict === 'accept' && row.processed < 5000);
 }
 

@@ -91,55 +91,77 @@ function flaw(reg: Reg, value: bigint): string {
 type Alu = (a: bigint, b: bigint, bits: bigint) => bigint;
 const shift = (b: bigint, bits: bigint): bigint => b & (bits - 1n);
 const OPS: readonly (readonly [name: string, op: number, run: Alu])[] = [
-  ['add', 0x00, (a, b) => a + b], ['sub', 0x10, (a, b) => a - b], ['mul', 0x20, (a, b) => a * b], ['or', 0x40, (a, b) => a | b],
-  ['and', 0x50, (a, b) => a & b], ['xor', 0xa0, (a, b) => a ^ b], ['neg', 0x80, (a) => -a],
+  ['add', 0x00, (a, b) => a + b],
+  ['sub', 0x10, (a, b) => a - b],
+  ['mul', 0x20, (a, b) => a * b],
+  ['or', 0x40, (a, b) => a | b],
+  ['and', 0x50, (a, b) => a & b],
+  ['xor', 0xa0, (a, b) => a ^ b],
+  ['neg', 0x80, (a) => -a],
   ['lsh', 0x60, (a, b, bits) => a << shift(b, bits)],
   ['rsh', 0x70, (a, b, bits) => unsigned(a, bits) >> shift(b, bits)],
   ['arsh', 0xc0, (a, b, bits) => signed(a, bits) >> shift(b, bits)],
 ];
 
-test.each(OPS.flatMap((row) => [32, 64].map((bits) => [`${row[0]}${bits}`, row, bits] as const)))('%s', (_, [name, op, run], bits) => {
-  const random = new Random(op * 7 + bits);
-  const isShift = name.endsWith('sh');
-  for (let i = 0; i < 1500; i++) {
-    const a = random.value();
-    const b = isShift ? BigInt(random.below(bits)) : random.value();
-    const dst = about(random, a);
-    const src = about(random, b);
-    const before = JSON.stringify([dst, src]);
-    scalarAlu(dst, src, op, bits === 32, true);
-    const result = bits === 32 ? unsigned(run(U64(a), U64(b), 32n), 32n) : U64(run(U64(a), U64(b), 64n));
-    expect(flaw(dst, result), `${name}${bits} of ${a} and ${b} gives ${result}: ${before}`).toBe('');
-  }
-});
+test.each(OPS.flatMap((row) => [32, 64].map((bits) => [`${row[0]}${bits}`, row, bits] as const)))(
+  '%s',
+  (_, [name, op, run], bits) => {
+    const random = new Random(op * 7 + bits);
+    const isShift = name.endsWith('sh');
+    for (let i = 0; i < 1500; i++) {
+      const a = random.value();
+      const b = isShift ? BigInt(random.below(bits)) : random.value();
+      const dst = about(random, a);
+      const src = about(random, b);
+      const before = JSON.stringify([dst, src]);
+      scalarAlu(dst, src, op, bits === 32, true);
+      const result = bits === 32 ? unsigned(run(U64(a), U64(b), 32n), 32n) : U64(run(U64(a), U64(b), 64n));
+      expect(flaw(dst, result), `${name}${bits} of ${a} and ${b} gives ${result}: ${before}`).toBe('');
+    }
+  },
+);
 
-const JUMPS: readonly (readonly [name: string, op: number, holds: (a: bigint, b: bigint, signed: (x: bigint) => bigint) => boolean])[] = [
-  ['==', 0x10, (a, b) => a === b], ['!=', 0x50, (a, b) => a !== b], ['>', 0x20, (a, b) => a > b], ['>=', 0x30, (a, b) => a >= b],
-  ['<', 0xa0, (a, b) => a < b], ['<=', 0xb0, (a, b) => a <= b], ['&', 0x40, (a, b) => (a & b) !== 0n],
-  ['s>', 0x60, (a, b, s) => s(a) > s(b)], ['s>=', 0x70, (a, b, s) => s(a) >= s(b)], ['s<', 0xc0, (a, b, s) => s(a) < s(b)],
+const JUMPS: readonly (readonly [
+  name: string,
+  op: number,
+  holds: (a: bigint, b: bigint, signed: (x: bigint) => bigint) => boolean,
+])[] = [
+  ['==', 0x10, (a, b) => a === b],
+  ['!=', 0x50, (a, b) => a !== b],
+  ['>', 0x20, (a, b) => a > b],
+  ['>=', 0x30, (a, b) => a >= b],
+  ['<', 0xa0, (a, b) => a < b],
+  ['<=', 0xb0, (a, b) => a <= b],
+  ['&', 0x40, (a, b) => (a & b) !== 0n],
+  ['s>', 0x60, (a, b, s) => s(a) > s(b)],
+  ['s>=', 0x70, (a, b, s) => s(a) >= s(b)],
+  ['s<', 0xc0, (a, b, s) => s(a) < s(b)],
   ['s<=', 0xd0, (a, b, s) => s(a) <= s(b)],
 ];
 
-test.each(JUMPS.flatMap((row) => [32, 64].map((bits) => [`if a ${row[0]} b, ${bits} bits`, row, bits] as const)))('%s', (_, [, op, holds], bits) => {
-  const random = new Random(op * 3 + bits);
-  const jmp32 = bits === 32;
-  for (let i = 0; i < 1500; i++) {
-    const a = random.value();
-    const b = random.below(3) === 0 ? a : random.value();
-    const [x, y] = jmp32 ? [unsigned(a, 32n), unsigned(b, 32n)] : [a, b];
-    const truth = holds(x, y, (value) => signed(value, BigInt(bits)));
-    const stayA = about(random, a);
-    const stayB = about(random, b);
-    const before = JSON.stringify([stayA, stayB]);
-    const taken = branchTaken({} as Env, stayA, stayB, op, jmp32);
-    if (taken >= 0) expect(taken === 1, `decided for ${a}, ${b}: ${before}`).toBe(truth);
-    if (taken >= 0) continue;
-    const [jumpA, jumpB] = [cloneReg(stayA), cloneReg(stayB)];
-    refineBranch(jumpA, jumpB, stayA, stayB, op, jmp32);
-    expect(flaw(truth ? jumpA : stayA, a), `a = ${a}, b = ${b}: ${before}`).toBe('');
-    expect(flaw(truth ? jumpB : stayB, b), `a = ${a}, b = ${b}: ${before}`).toBe('');
-  }
-});
+test.each(JUMPS.flatMap((row) => [32, 64].map((bits) => [`if a ${row[0]} b, ${bits} bits`, row, bits] as const)))(
+  '%s',
+  (_, [, op, holds], bits) => {
+    const random = new Random(op * 3 + bits);
+    const jmp32 = bits === 32;
+    for (let i = 0; i < 1500; i++) {
+      const a = random.value();
+      const b = random.below(3) === 0 ? a : random.value();
+      const [x, y] = jmp32 ? [unsigned(a, 32n), unsigned(b, 32n)] : [a, b];
+      const truth = holds(x, y, (value) => signed(value, BigInt(bits)));
+      const stayA = about(random, a);
+      const stayB = about(random, b);
+      const before = JSON.stringify([stayA, stayB]);
+      const taken = branchTaken({} as Env, stayA, stayB, op, jmp32);
+      if (taken >= 0) expect(taken === 1, `decided for ${a}, ${b}: ${before}`).toBe(truth);
+      if (taken >= 0) continue;
+      const [jumpA, jumpB] = [cloneReg(stayA), cloneReg(stayB)];
+      refineBranch(jumpA, jumpB, stayA, stayB, op, jmp32);
+      expect(flaw(truth ? jumpA : stayA, a), `a = ${a}, b = ${b}: ${before}`).toBe('');
+      expect(flaw(truth ? jumpB : stayB, b), `a = ${a}, b = ${b}: ${before}`).toBe('');
+    }
+  },
+);
 
 test('byte swaps', () => {
   const random = new Random(9);
@@ -161,16 +183,19 @@ test('byte swaps', () => {
 
 test('products of tnums hold the product of every pair of their values', () => {
   const all = (v: number, m: number): number[] => [0, 1, 2, 3, 4, 5, 6, 7].filter((x) => (x & ~m) === v);
-  for (let am = 0; am < 8; am++) for (let bm = 0; bm < 8; bm++) {
-    for (let av = 0; av < 8; av++) for (let bv = 0; bv < 8; bv++) {
-      if (av & am || bv & bm) continue;
-      const out = { vh: 0, vl: 0, mh: 0, ml: 0 };
-      tnumMul(out, { vh: 0, vl: av, mh: 0, ml: am }, { vh: 0, vl: bv, mh: 0, ml: bm });
-      for (const a of all(av, am)) for (const b of all(bv, bm)) {
-        expect(tnumIn(out, { vh: 0, vl: a * b, mh: 0, ml: 0 })).toBe(true);
-      }
+  for (let am = 0; am < 8; am++)
+    for (let bm = 0; bm < 8; bm++) {
+      for (let av = 0; av < 8; av++)
+        for (let bv = 0; bv < 8; bv++) {
+          if (av & am || bv & bm) continue;
+          const out = { vh: 0, vl: 0, mh: 0, ml: 0 };
+          tnumMul(out, { vh: 0, vl: av, mh: 0, ml: am }, { vh: 0, vl: bv, mh: 0, ml: bm });
+          for (const a of all(av, am))
+            for (const b of all(bv, bm)) {
+              expect(tnumIn(out, { vh: 0, vl: a * b, mh: 0, ml: 0 })).toBe(true);
+            }
+        }
     }
-  }
 });
 
 test('bounds learnt from known bits hold', () => {

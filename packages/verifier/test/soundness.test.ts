@@ -70,9 +70,19 @@ class WatchedKernel {
     const spec = MAPS[name]!;
     const btf = spec.btf ? new Uint8Array(Buffer.from(spec.btf, 'hex')) : undefined;
     const fd = this.#task.bpf(BPF_MAP_CREATE, {
-      map_type: spec.type, key_size: spec.key, value_size: spec.value, max_entries: spec.max, map_flags: spec.flags ?? 0,
+      map_type: spec.type,
+      key_size: spec.key,
+      value_size: spec.value,
+      max_entries: spec.max,
+      map_flags: spec.flags ?? 0,
       ...(spec.inner ? { inner_map_fd: this.#map(spec.inner) } : {}),
-      ...(btf ? { btf_fd: this.#task.bpf(BPF_BTF_LOAD, { btf, btf_size: btf.length }), btf_key_type_id: spec.key_type, btf_value_type_id: spec.value_type } : {}),
+      ...(btf
+        ? {
+            btf_fd: this.#task.bpf(BPF_BTF_LOAD, { btf, btf_size: btf.length }),
+            btf_key_type_id: spec.key_type,
+            btf_value_type_id: spec.value_type,
+          }
+        : {}),
     });
     if (fd < 0) throw new Error(`map ${name}: ${fd}`);
     this.#maps.set(name, fd);
@@ -87,13 +97,21 @@ class WatchedKernel {
 
   /** Loads the program and, where it is accepted, runs it; the number of runs. */
   try(of: Assembled, seed: number): number {
-    const insns = encode(of.insns.map((insn) =>
-      (insn.code === 0x18 && (insn.src_reg === 1 || insn.src_reg === 2) ? { ...insn, imm: this.#map(of.use[insn.imm]!) } : insn)));
+    const insns = encode(
+      of.insns.map((insn) =>
+        insn.code === 0x18 && (insn.src_reg === 1 || insn.src_reg === 2)
+          ? { ...insn, imm: this.#map(of.use[insn.imm]!) }
+          : insn,
+      ),
+    );
     const { program, btf } = of;
     const prog_btf_fd = btf ? this.#task.bpf(BPF_BTF_LOAD, { btf, btf_size: btf.length }) : 0;
     const func_info = new Uint8Array(new Uint32Array(of.func_info.flat()).buffer);
     const prog_fd = this.#task.bpf(BPF_PROG_LOAD, {
-      prog_type: progType(program.type), insns, insn_cnt: insns.length / 8, expected_attach_type: program.attach ?? 0,
+      prog_type: progType(program.type),
+      insns,
+      insn_cnt: insns.length / 8,
+      expected_attach_type: program.attach ?? 0,
       license: new TextEncoder().encode(`${program.license ?? 'GPL'}\0`),
       ...(btf ? { prog_btf_fd, func_info, func_info_cnt: of.func_info.length, func_info_rec_size: 8 } : {}),
     });
@@ -101,9 +119,12 @@ class WatchedKernel {
     if (prog_fd < 0) return 0;
     const data = new Uint8Array(64 + (seed % 200)).map((_, index) => index * 37 + seed);
     const raw = program.type === 'raw_tracepoint';
-    const result = this.#task.bpf(BPF_PROG_TEST_RUN, raw
-      ? { prog_fd, ctx_in: data.slice(0, 32), ctx_size_in: 32 }
-      : { prog_fd, data_in: data, data_size_in: data.length, repeat: 1 });
+    const result = this.#task.bpf(
+      BPF_PROG_TEST_RUN,
+      raw
+        ? { prog_fd, ctx_in: data.slice(0, 32), ctx_size_in: 32 }
+        : { prog_fd, data_in: data, data_size_in: data.length, repeat: 1 },
+    );
     this.#task.close(prog_fd);
     return result < 0 ? 0 : 1;
   }

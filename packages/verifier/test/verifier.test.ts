@@ -8,13 +8,20 @@ import type { VerifierRequest } from '@libbpf-ts/verifier';
 import { schedClsOps } from '@libbpf-ts/verifier/protos';
 
 const request = (text: string, more: Partial<VerifierRequest> = {}): VerifierRequest => ({
-  insns: assemble(text), name: 'test', prog_type: BPF_PROG_TYPE_SCHED_CLS, expected_attach_type: 0, prog_flags: 0, gplCompatible: true,
-  ops: schedClsOps, resolveMap: () => undefined, ...more,
+  insns: assemble(text),
+  name: 'test',
+  prog_type: BPF_PROG_TYPE_SCHED_CLS,
+  expected_attach_type: 0,
+  prog_flags: 0,
+  gplCompatible: true,
+  ops: schedClsOps,
+  resolveMap: () => undefined,
+  ...more,
 });
 
 const LOOP = 'r1 = 0\nagain:\nr1 += 1\nif r1 < 1000 goto again\nr0 = 0\nexit';
 
-test('the log of level 2 is the kernel\'s', () => {
+test("the log of level 2 is the kernel's", () => {
   const result = verify(request('r2 = *(u32 *)(r1 +8)\nr2 &= 15\nr0 = r2\nexit', { log_level: 2 }));
   // As Linux 6.18.44 wrote it.
   expect(result.log.split('\n')).toEqual([
@@ -57,7 +64,9 @@ test('an abort ends it', async () => {
   const abort = new AbortController();
   const seen: number[] = [];
   const running = verifyAsync(request(LOOP), {
-    slice: 200, signal: abort.signal, onProgress: ({ processed }) => {
+    slice: 200,
+    signal: abort.signal,
+    onProgress: ({ processed }) => {
       seen.push(processed);
       if (seen.length === 3) abort.abort(new Error('enough'));
     },
@@ -67,19 +76,32 @@ test('an abort ends it', async () => {
   expect((await verifyAsync(request(LOOP), { slice: 500 })).ok).toBe(true);
 });
 
-test('a refusal tells the register\'s story', () => {
-  const result = verify(request('r2 = *(u32 *)(r1 +76)\nr3 = r2\nif r3 > 100 goto out\nr4 = *(u8 *)(r3 +0)\nout:\nr0 = 0\nexit'));
+test("a refusal tells the register's story", () => {
+  const result = verify(
+    request('r2 = *(u32 *)(r1 +76)\nr3 = r2\nif r3 > 100 goto out\nr4 = *(u8 *)(r3 +0)\nout:\nr0 = 0\nexit'),
+  );
   if (result.ok) throw new Error('accepted');
   expect(result.errno).toBe('EACCES');
   expect(result.log).toBe('');
-  expect(result.diagnostics).toMatchObject([{
-    code: 'packet-out-of-bounds', insn: 3, register: 3,
-    story: [{ insn: 0 }, { insn: 1, text: '(bf) r3 = r2' }, { insn: 2, text: '(25) if r3 > 0x64 goto pc+1 (not taken)' }],
-  }]);
+  expect(result.diagnostics).toMatchObject([
+    {
+      code: 'packet-out-of-bounds',
+      insn: 3,
+      register: 3,
+      story: [{ insn: 0 }, { insn: 1, text: '(bf) r3 = r2' }, { insn: 2, text: '(25) if r3 > 0x64 goto pc+1 (not taken)' }],
+    },
+  ]);
 });
 
 test('side tables name calls, dead code and stack', () => {
-  const result = verify(request('call bpf_get_prandom_u32\nr0 = 1\nif r0 == 1 goto out\nr0 = 2\nout:\n*(u64 *)(r10 -24) = 0\nexit'.replace('bpf_get_prandom_u32', '7')));
+  const result = verify(
+    request(
+      'call bpf_get_prandom_u32\nr0 = 1\nif r0 == 1 goto out\nr0 = 2\nout:\n*(u64 *)(r10 -24) = 0\nexit'.replace(
+        'bpf_get_prandom_u32',
+        '7',
+      ),
+    ),
+  );
   if (!result.ok) throw new Error(result.diagnostics[0]?.message);
   expect([...result.calls.values()]).toMatchObject([{ kind: 'helper', id: 7 }]);
   expect([...result.dead]).toEqual([0, 0, 0, 1, 0, 0]);
@@ -88,10 +110,36 @@ test('side tables name calls, dead code and stack', () => {
 
 test('what is not built is refused in plain words', () => {
   const kernelBtf = {
-    kernel: true, count: 3, find: () => 0, declTags: () => [],
-    type: (id: number) => (id === 1
-      ? { kind: 'FUNC' as const, name: 'bpf_obj_drop_impl', size: 0, type: 2, members: [], params: [], nelems: 0, signed: false, linkage: 1, componentIdx: -1 }
-      : { kind: 'FUNC_PROTO' as const, name: '', size: 0, type: 0, members: [], params: [], nelems: 0, signed: false, linkage: 0, componentIdx: -1 }),
+    kernel: true,
+    count: 3,
+    find: () => 0,
+    declTags: () => [],
+    type: (id: number) =>
+      id === 1
+        ? {
+            kind: 'FUNC' as const,
+            name: 'bpf_obj_drop_impl',
+            size: 0,
+            type: 2,
+            members: [],
+            params: [],
+            nelems: 0,
+            signed: false,
+            linkage: 1,
+            componentIdx: -1,
+          }
+        : {
+            kind: 'FUNC_PROTO' as const,
+            name: '',
+            size: 0,
+            type: 0,
+            members: [],
+            params: [],
+            nelems: 0,
+            signed: false,
+            linkage: 0,
+            componentIdx: -1,
+          },
   };
   const insns = [{ code: 0x85, dst_reg: 0, src_reg: 2, off: 0, imm: 1 }, ...assemble('r0 = 0\nexit')];
   const result = verify({ ...request('exit'), insns, kernelBtf });

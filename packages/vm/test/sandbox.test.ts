@@ -1,6 +1,6 @@
+import { build } from 'vite';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 import { assemble, encode } from '@libbpf-ts/isa';
 import { describe, expect, test } from 'vitest';
@@ -100,11 +100,6 @@ const example = /```ts sandbox\n([^]*?)```/.exec(readme)![1]!;
 const check = `${example}\nexport const result = [r0, seen];\n`;
 
 test('the README`s example does what it says, bundled for a browser, without a module of Node', async () => {
-  // Vite is vitest's own.
-  const vite = (await import(
-    pathToFileURL(createRequire(createRequire(import.meta.url).resolve('vitest/package.json')).resolve('vite')).href
-  )) as typeof import('vite');
-  const { build } = vite;
   const entry = fileURLToPath(new URL('example.ts', import.meta.url));
   const output = await build({
     configFile: false,

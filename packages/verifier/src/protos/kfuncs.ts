@@ -10,7 +10,10 @@ export function kfuncs(...sets: readonly KfuncSet[]): KfuncSet {
 }
 
 function kfuncSet(text: string): KfuncSet {
-  const rows = text.trim().split('\n').map((line) => line.trim().split(' '));
+  const rows = text
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(' '));
   return new Map(rows.map(([name = '', ...flags]) => [name, { name, flags }]));
 }
 

@@ -41,7 +41,13 @@ const FIELDS: readonly CtxField[] = [
 
 /** Fields of the socket behind a packet, which packet filters before the socket layer do not see. */
 export const SKB_SOCKET_FIELDS: readonly string[] = [
-  'family', 'remote_ip4', 'local_ip4', 'remote_ip6', 'local_ip6', 'remote_port', 'local_port',
+  'family',
+  'remote_ip4',
+  'local_ip4',
+  'remote_ip6',
+  'local_ip6',
+  'remote_port',
+  'local_port',
 ];
 
 /** The rule of a program type over `__sk_buff`: what it may not see, and what it may write (`cb` in any size, the rest whole). */

@@ -19,9 +19,12 @@ const upper: Row[] = LIMITS.flatMap((limit): Row[] => [
   [`r3 masked with ${limit}`, bounded(`r3 &= ${limit}`)],
 ]);
 
-const both: Row[] = [-1, 0, 1].flatMap((low): Row[] => [46, 47, 48].map((high): Row => [
-  `r3 s< ${low} or s> ${high} is out`, bounded(`${skip(`r3 s< ${low}`)}\n${skip(`r3 s> ${high}`).replaceAll('bad', 'bad2').replaceAll('good', 'good2')}`),
-]));
+const both: Row[] = [-1, 0, 1].flatMap((low): Row[] =>
+  [46, 47, 48].map((high): Row => [
+    `r3 s< ${low} or s> ${high} is out`,
+    bounded(`${skip(`r3 s< ${low}`)}\n${skip(`r3 s> ${high}`).replaceAll('bad', 'bad2').replaceAll('good', 'good2')}`),
+  ]),
+);
 
 const shaped: Row[] = [
   ['shifted right by 58', bounded('r3 >>= 58')],

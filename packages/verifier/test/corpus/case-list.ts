@@ -11,7 +11,14 @@ export type Row = readonly [name: string, text: string, options?: Partial<Progra
 
 /** Rows of one rule; sched_cls unless a row says otherwise. Tables may meet in a row: it counts once. */
 export function cases(rule: string, rows: readonly Row[], defaults: Partial<Program> = {}): Case[] {
-  return [...new Map(rows.map((row) => [row[0], row])).values()].map(([name, text, options]) => ({ type: 'sched_cls', ...defaults, ...options, rule, name, text }));
+  return [...new Map(rows.map((row) => [row[0], row])).values()].map(([name, text, options]) => ({
+    type: 'sched_cls',
+    ...defaults,
+    ...options,
+    rule,
+    name,
+    text,
+  }));
 }
 
 export const PASS = 'r0 = 0\nexit';

@@ -13,5 +13,14 @@ import { stack } from './stack.ts';
 import { types } from './types.ts';
 
 export const CORPUS: readonly Case[] = [
-  ...registers, ...stack, ...bounds, ...memory, ...helpers, ...objects, ...control, ...types, ...kernelTypes, ...prototypes,
+  ...registers,
+  ...stack,
+  ...bounds,
+  ...memory,
+  ...helpers,
+  ...objects,
+  ...control,
+  ...types,
+  ...kernelTypes,
+  ...prototypes,
 ];

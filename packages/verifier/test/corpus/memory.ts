@@ -3,13 +3,33 @@
 import { cases, packet, PASS, value } from './case-list.ts';
 import type { Case, Row } from './case-list.ts';
 
-const SIZES = [['u8', 1], ['u16', 2], ['u32', 4], ['u64', 8]] as const;
+const SIZES = [
+  ['u8', 1],
+  ['u16', 2],
+  ['u32', 4],
+  ['u64', 8],
+] as const;
 
-const packetReads: Row[] = SIZES.flatMap(([type, size]): Row[] => [14 - size, 15 - size, 14, -1].map((off): Row => [
-  `reads ${type} at ${off} of 14 bytes`, packet(14, `r3 = *(${type} *)(r7 ${off >= 0 ? `+${off}` : off})`),
-]));
+const packetReads: Row[] = SIZES.flatMap(([type, size]): Row[] =>
+  [14 - size, 15 - size, 14, -1].map((off): Row => [
+    `reads ${type} at ${off} of 14 bytes`,
+    packet(14, `r3 = *(${type} *)(r7 ${off >= 0 ? `+${off}` : off})`),
+  ]),
+);
 
-const COMPARISONS = ['r2 > r8', 'r2 >= r8', 'r8 > r2', 'r8 >= r2', 'r2 < r8', 'r2 <= r8', 'r8 < r2', 'r8 <= r2', 'r2 == r8', 'r2 != r8', 'r2 s> r8'];
+const COMPARISONS = [
+  'r2 > r8',
+  'r2 >= r8',
+  'r8 > r2',
+  'r8 >= r2',
+  'r2 < r8',
+  'r2 <= r8',
+  'r8 < r2',
+  'r8 <= r2',
+  'r2 == r8',
+  'r2 != r8',
+  'r2 s> r8',
+];
 const checked = (condition: string, taken: boolean): string => `r7 = *(u32 *)(r1 +76)
   r8 = *(u32 *)(r1 +80)
   r2 = r7
@@ -18,16 +38,38 @@ const checked = (condition: string, taken: boolean): string => `r7 = *(u32 *)(r1
   ${taken ? PASS : 'r0 = *(u64 *)(r7 +0)\nr0 = 0\nexit'}
   yes:
   ${taken ? 'r0 = *(u64 *)(r7 +0)\nr0 = 0\nexit' : PASS}`;
-const packetChecks: Row[] = COMPARISONS.flatMap((condition): Row[] => [true, false].map((taken): Row => [
-  `${condition}, ${taken ? 'taken' : 'not taken'}`, checked(condition, taken),
-]));
+const packetChecks: Row[] = COMPARISONS.flatMap((condition): Row[] =>
+  [true, false].map((taken): Row => [`${condition}, ${taken ? 'taken' : 'not taken'}`, checked(condition, taken)]),
+);
 
-const valueReads: Row[] = SIZES.flatMap(([type, size]): Row[] => [48 - size, 49 - size, 48, -1].map((off): Row => [
-  `reads ${type} at ${off} of a value of 48`, value('array48', `r3 = *(${type} *)(r0 ${off >= 0 ? `+${off}` : off})`),
-]));
+const valueReads: Row[] = SIZES.flatMap(([type, size]): Row[] =>
+  [48 - size, 49 - size, 48, -1].map((off): Row => [
+    `reads ${type} at ${off} of a value of 48`,
+    value('array48', `r3 = *(${type} *)(r0 ${off >= 0 ? `+${off}` : off})`),
+  ]),
+);
 
-const MAP_OPS: Row[] = ['array', 'hash', 'percpu_hash', 'percpu_array', 'lru', 'lpm', 'outer', 'outer_hash', 'readonly', 'writeonly',
-  'queue', 'ringbuf', 'prog_array', 'events', 'sockmap', 'devmap', 'cpumap', 'lock', 'timer'].flatMap((name): Row[] => [
+const MAP_OPS: Row[] = [
+  'array',
+  'hash',
+  'percpu_hash',
+  'percpu_array',
+  'lru',
+  'lpm',
+  'outer',
+  'outer_hash',
+  'readonly',
+  'writeonly',
+  'queue',
+  'ringbuf',
+  'prog_array',
+  'events',
+  'sockmap',
+  'devmap',
+  'cpumap',
+  'lock',
+  'timer',
+].flatMap((name): Row[] => [
   [`reads a value of ${name}`, value(name, 'r3 = *(u32 *)(r0 +0)')],
   [`writes a value of ${name}`, value(name, '*(u32 *)(r0 +0) = 1')],
   [`looks up and does not check in ${name}`, value(name, '').replace('if r0 != 0x0', 'r3 = *(u8 *)(r0 +0)\nif r0 != 0x0')],
@@ -58,22 +100,43 @@ const CONTEXT: Row[] = [
   ['reads beyond cb', `r2 = *(u64 *)(r1 +64)\n${PASS}`],
   ['reads the socket without a check', `r2 = *(u64 *)(r1 +168)\nr3 = *(u32 *)(r2 +0)\n${PASS}`],
   ['reads the socket', `r2 = *(u64 *)(r1 +168)\nif r2 == 0 goto out\nr3 = *(u32 *)(r2 +4)\nout:\n${PASS}`],
-  ['reads a field of a full socket of a common one', `r2 = *(u64 *)(r1 +168)\nif r2 == 0 goto out\nr3 = *(u32 *)(r2 +8)\nout:\n${PASS}`],
+  [
+    'reads a field of a full socket of a common one',
+    `r2 = *(u64 *)(r1 +168)\nif r2 == 0 goto out\nr3 = *(u32 *)(r2 +8)\nout:\n${PASS}`,
+  ],
   ['writes the socket', `r2 = *(u64 *)(r1 +168)\nif r2 == 0 goto out\n*(u32 *)(r2 +4) = 1\nout:\n${PASS}`],
-  ['makes a full socket', `r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall bpf_sk_fullsock\nif r0 == 0 goto out\nr3 = *(u32 *)(r0 +8)\nout:\n${PASS}`],
-  ['makes a full socket and does not check', `r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall bpf_sk_fullsock\nr3 = *(u32 *)(r0 +8)\nout:\n${PASS}`],
+  [
+    'makes a full socket',
+    `r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall bpf_sk_fullsock\nif r0 == 0 goto out\nr3 = *(u32 *)(r0 +8)\nout:\n${PASS}`,
+  ],
+  [
+    'makes a full socket and does not check',
+    `r1 = *(u64 *)(r1 +168)\nif r1 == 0 goto out\ncall bpf_sk_fullsock\nr3 = *(u32 *)(r0 +8)\nout:\n${PASS}`,
+  ],
 ];
 
 const PACKETS: Row[] = [
   ['reads without a check', `r2 = *(u32 *)(r1 +76)\nr3 = *(u8 *)(r2 +0)\n${PASS}`],
   ['reads the end', `r2 = *(u32 *)(r1 +80)\nr3 = *(u8 *)(r2 +0)\n${PASS}`],
-  ['reads metadata', `r2 = *(u32 *)(r1 +140)\nr3 = *(u32 *)(r1 +76)\nr4 = r2\nr4 += 4\nif r4 > r3 goto out\nr5 = *(u32 *)(r2 +0)\nout:\n${PASS}`],
-  ['reads metadata checked against the end', `r2 = *(u32 *)(r1 +140)\nr3 = *(u32 *)(r1 +80)\nr4 = r2\nr4 += 4\nif r4 > r3 goto out\nr5 = *(u32 *)(r2 +0)\nout:\n${PASS}`],
+  [
+    'reads metadata',
+    `r2 = *(u32 *)(r1 +140)\nr3 = *(u32 *)(r1 +76)\nr4 = r2\nr4 += 4\nif r4 > r3 goto out\nr5 = *(u32 *)(r2 +0)\nout:\n${PASS}`,
+  ],
+  [
+    'reads metadata checked against the end',
+    `r2 = *(u32 *)(r1 +140)\nr3 = *(u32 *)(r1 +80)\nr4 = r2\nr4 += 4\nif r4 > r3 goto out\nr5 = *(u32 *)(r2 +0)\nout:\n${PASS}`,
+  ],
   ['writes', packet(14, '*(u8 *)(r7 +0) = 1')],
   ['stores a pointer', packet(14, '*(u64 *)(r7 +0) = r10')],
   ['atomically adds', packet(14, 'r3 = 1\nlock *(u64 *)(r7 +0) += r3')],
   ['reads after the packet changed', packet(14, 'r1 = r6\nr2 = 0\ncall bpf_skb_pull_data\nr3 = *(u8 *)(r7 +0)')],
-  ['checks anew after the packet changed', packet(14, 'r1 = r6\nr2 = 0\ncall bpf_skb_pull_data\nr7 = *(u32 *)(r6 +76)\nr8 = *(u32 *)(r6 +80)\nr2 = r7\nr2 += 1\nif r2 > r8 goto out\nr3 = *(u8 *)(r7 +0)')],
+  [
+    'checks anew after the packet changed',
+    packet(
+      14,
+      'r1 = r6\nr2 = 0\ncall bpf_skb_pull_data\nr7 = *(u32 *)(r6 +76)\nr8 = *(u32 *)(r6 +80)\nr2 = r7\nr2 += 1\nif r2 > r8 goto out\nr3 = *(u8 *)(r7 +0)',
+    ),
+  ],
   ['keeps the check over a helper that changes nothing', packet(14, 'call bpf_get_prandom_u32\nr3 = *(u8 *)(r7 +0)')],
   ['takes the length', packet(14, 'r8 -= r7\nif r8 > 100 goto out')],
   ['passes packet memory', packet(16, 'r1 = r7\nr2 = 16\nr3 = 0\nr4 = 0\nr5 = 0\ncall bpf_csum_diff')],

@@ -13,10 +13,27 @@ const PROTOS = Object.values(rows).filter((row): row is BpfFuncProto => typeof r
 
 /** Types to ask, those with the least needs first, with an attach type for which they load and a result that they may give. */
 const HOSTS: readonly (readonly [type: string, attach: number, result: number, flags: number])[] = [
-  ['sched_cls', 0, 0, 0], ['xdp', 0, 0, 0], ['socket_filter', 0, 0, 0], ['kprobe', 0, 0, 0], ['kprobe', 42, 0, 0], ['perf_event', 0, 0, 0],
-  ['lwt_in', 0, 0, 0], ['lwt_xmit', 0, 0, 0], ['lwt_seg6local', 0, 0, 0], ['cgroup_skb', 0, 0, 0], ['cgroup_sock', 2, 0, 0],
-  ['cgroup_sock_addr', 10, 0, 0], ['cgroup_sockopt', 22, 0, 0], ['cgroup_sysctl', 0, 0, 0], ['sock_ops', 0, 0, 0], ['sk_skb', 0, 0, 0],
-  ['sk_msg', 0, 0, 0], ['sk_lookup', 36, 0, 0], ['sk_reuseport', 0, 0, 0], ['flow_dissector', 0, 0, 0], ['syscall', 0, 0, 16],
+  ['sched_cls', 0, 0, 0],
+  ['xdp', 0, 0, 0],
+  ['socket_filter', 0, 0, 0],
+  ['kprobe', 0, 0, 0],
+  ['kprobe', 42, 0, 0],
+  ['perf_event', 0, 0, 0],
+  ['lwt_in', 0, 0, 0],
+  ['lwt_xmit', 0, 0, 0],
+  ['lwt_seg6local', 0, 0, 0],
+  ['cgroup_skb', 0, 0, 0],
+  ['cgroup_sock', 2, 0, 0],
+  ['cgroup_sock_addr', 10, 0, 0],
+  ['cgroup_sockopt', 22, 0, 0],
+  ['cgroup_sysctl', 0, 0, 0],
+  ['sock_ops', 0, 0, 0],
+  ['sk_skb', 0, 0, 0],
+  ['sk_msg', 0, 0, 0],
+  ['sk_lookup', 36, 0, 0],
+  ['sk_reuseport', 0, 0, 0],
+  ['flow_dissector', 0, 0, 0],
+  ['syscall', 0, 0, 16],
 ];
 
 const NUMBERS = new Map([...BPF_PROG_TYPE_NAMES].map(([id, name]) => [name.replace('BPF_PROG_TYPE_', '').toLowerCase(), id]));
@@ -41,17 +58,32 @@ const FRAME = Array.from({ length: 12 }, (_, index) => `*(u64 *)(r10 ${-8 * (ind
 function right(arg: string, reg: number, proto: BpfFuncProto, type: string): string | undefined {
   const base = arg.split(' | ')[0]!.replace('_OR_NULL', '');
   switch (base) {
-    case 'ARG_ANYTHING': return `r${reg} = 0`;
-    case 'ARG_PTR_TO_CTX': return `r${reg} = r6`;
-    case 'ARG_CONST_MAP_PTR': return `r${reg} = map[${mapFor(proto.id, type)}]`;
-    case 'ARG_CONST_SIZE': case 'ARG_CONST_SIZE_OR_ZERO': case 'ARG_CONST_ALLOC_SIZE_OR_ZERO': return `r${reg} = 8`;
-    case 'ARG_PTR_TO_MAP_KEY': case 'ARG_PTR_TO_MAP_VALUE': case 'ARG_PTR_TO_MEM': case 'ARG_PTR_TO_UNINIT_MEM':
-    case 'ARG_PTR_TO_FIXED_SIZE_MEM': return `r${reg} = r10\nr${reg} += -96`;
-    case 'ARG_PTR_TO_STACK': return `r${reg} = 0`;
-    case 'ARG_PTR_TO_CONST_STR': return `r${reg} = map[frozen][0]+8`;
-    case 'ARG_PTR_TO_SOCK_COMMON': case 'ARG_PTR_TO_BTF_ID_SOCK_COMMON': case 'ARG_PTR_TO_SOCKET':
+    case 'ARG_ANYTHING':
+      return `r${reg} = 0`;
+    case 'ARG_PTR_TO_CTX':
+      return `r${reg} = r6`;
+    case 'ARG_CONST_MAP_PTR':
+      return `r${reg} = map[${mapFor(proto.id, type)}]`;
+    case 'ARG_CONST_SIZE':
+    case 'ARG_CONST_SIZE_OR_ZERO':
+    case 'ARG_CONST_ALLOC_SIZE_OR_ZERO':
+      return `r${reg} = 8`;
+    case 'ARG_PTR_TO_MAP_KEY':
+    case 'ARG_PTR_TO_MAP_VALUE':
+    case 'ARG_PTR_TO_MEM':
+    case 'ARG_PTR_TO_UNINIT_MEM':
+    case 'ARG_PTR_TO_FIXED_SIZE_MEM':
+      return `r${reg} = r10\nr${reg} += -96`;
+    case 'ARG_PTR_TO_STACK':
+      return `r${reg} = 0`;
+    case 'ARG_PTR_TO_CONST_STR':
+      return `r${reg} = map[frozen][0]+8`;
+    case 'ARG_PTR_TO_SOCK_COMMON':
+    case 'ARG_PTR_TO_BTF_ID_SOCK_COMMON':
+    case 'ARG_PTR_TO_SOCKET':
       return type === 'sched_cls' || type === 'cgroup_skb' ? `r${reg} = r7` : undefined;
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 

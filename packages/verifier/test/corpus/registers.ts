@@ -17,21 +17,42 @@ const POINTERS: readonly (readonly [string, (then: string) => string])[] = [
 ];
 
 const OPERATIONS = [
-  'r2 += 8', 'r2 -= 8', 'r2 *= 2', 'r2 /= 2', 'r2 |= 1', 'r2 &= 1', 'r2 <<= 1', 'r2 >>= 1', 'r2 %= 2', 'r2 ^= 1', 'r2 s>>= 1', 'r2 = -r2',
-  'w2 += 1', 'w2 = w2', 'r2 = be16 r2', 'r3 = r2\nr2 += r3', 'r3 = r2\nr2 -= r3', 'r3 = 8\nr3 += r2', 'r3 = 8\nr3 -= r2',
+  'r2 += 8',
+  'r2 -= 8',
+  'r2 *= 2',
+  'r2 /= 2',
+  'r2 |= 1',
+  'r2 &= 1',
+  'r2 <<= 1',
+  'r2 >>= 1',
+  'r2 %= 2',
+  'r2 ^= 1',
+  'r2 s>>= 1',
+  'r2 = -r2',
+  'w2 += 1',
+  'w2 = w2',
+  'r2 = be16 r2',
+  'r3 = r2\nr2 += r3',
+  'r3 = r2\nr2 -= r3',
+  'r3 = 8\nr3 += r2',
+  'r3 = 8\nr3 -= r2',
 ];
 
 const onPointers: Row[] = POINTERS.flatMap(([kind, make]) =>
-  OPERATIONS.map((text): Row => [`${text.replaceAll('\n', ', ')} on ${kind}`, make(text)]));
+  OPERATIONS.map((text): Row => [`${text.replaceAll('\n', ', ')} on ${kind}`, make(text)]),
+);
 
 const unset: Row[] = REGISTERS.map((n) => [`reads r${n} at entry`, `r0 = r${n}\n${PASS}`]);
 const afterCall: Row[] = REGISTERS.map((n) => [
-  `reads r${n} after a call`, `r6 = 1\nr7 = 1\nr8 = 1\nr9 = 1\ncall bpf_get_prandom_u32\nr2 = r${n}\n${PASS}`,
+  `reads r${n} after a call`,
+  `r6 = 1\nr7 = 1\nr8 = 1\nr9 = 1\ncall bpf_get_prandom_u32\nr2 = r${n}\n${PASS}`,
 ]);
 
-const shifts: Row[] = [0, 1, 31, 32, 63, 64, -1].flatMap((by): Row[] => ['r', 'w'].flatMap((width) => ['<<=', '>>=', 's>>='].map((op): Row => [
-  `${width}1 ${op} ${by}`, `${width}1 = 1\n${width}1 ${op} ${by}\n${PASS}`,
-])));
+const shifts: Row[] = [0, 1, 31, 32, 63, 64, -1].flatMap((by): Row[] =>
+  ['r', 'w'].flatMap((width) =>
+    ['<<=', '>>=', 's>>='].map((op): Row => [`${width}1 ${op} ${by}`, `${width}1 = 1\n${width}1 ${op} ${by}\n${PASS}`]),
+  ),
+);
 
 export const registers: readonly Case[] = [
   ...cases('uninitialised registers', [...unset, ...afterCall]),

@@ -3,24 +3,40 @@
 import { cases, PASS } from './case-list.ts';
 import type { Case, Row } from './case-list.ts';
 
-const SIZES = [['u8', 1], ['u16', 2], ['u32', 4], ['u64', 8]] as const;
+const SIZES = [
+  ['u8', 1],
+  ['u16', 2],
+  ['u32', 4],
+  ['u64', 8],
+] as const;
 
-const edges: Row[] = SIZES.flatMap(([type, size]): Row[] => [-520, -513, -512, -511, -size, -size + 1, 0, 8].map((off): Row => [
-  `writes ${type} at fp${off >= 0 ? `+${off}` : off}`, `*(${type} *)(r10 ${off >= 0 ? `+${off}` : off}) = 1\n${PASS}`,
-]));
+const edges: Row[] = SIZES.flatMap(([type, size]): Row[] =>
+  [-520, -513, -512, -511, -size, -size + 1, 0, 8].map((off): Row => [
+    `writes ${type} at fp${off >= 0 ? `+${off}` : off}`,
+    `*(${type} *)(r10 ${off >= 0 ? `+${off}` : off}) = 1\n${PASS}`,
+  ]),
+);
 
-const reads: Row[] = SIZES.flatMap(([written]): Row[] => SIZES.map(([read]): Row => [
-  `writes ${written}, reads ${read}`, `*(${written} *)(r10 -8) = 1\nr2 = *(${read} *)(r10 -8)\n${PASS}`,
-]));
+const reads: Row[] = SIZES.flatMap(([written]): Row[] =>
+  SIZES.map(([read]): Row => [
+    `writes ${written}, reads ${read}`,
+    `*(${written} *)(r10 -8) = 1\nr2 = *(${read} *)(r10 -8)\n${PASS}`,
+  ]),
+);
 
-const fills: Row[] = SIZES.flatMap(([read, size]): Row[] => [0, 8 - size].map((at): Row => [
-  `reads ${read} at ${at} of a spilled pointer`, `*(u64 *)(r10 -8) = r1\nr2 = *(${read} *)(r10 ${-8 + at})\n${PASS}`,
-]));
+const fills: Row[] = SIZES.flatMap(([read, size]): Row[] =>
+  [0, 8 - size].map((at): Row => [
+    `reads ${read} at ${at} of a spilled pointer`,
+    `*(u64 *)(r10 -8) = r1\nr2 = *(${read} *)(r10 ${-8 + at})\n${PASS}`,
+  ]),
+);
 
-const spoils: Row[] = SIZES.flatMap(([type]): Row[] => [0, 4].map((at): Row => [
-  `writes ${type} at ${at} over a spilled pointer, then uses it`,
-  `*(u64 *)(r10 -8) = r1\n*(${type} *)(r10 ${-8 + at}) = 0\nr2 = *(u64 *)(r10 -8)\nr3 = *(u32 *)(r2 +0)\n${PASS}`,
-]));
+const spoils: Row[] = SIZES.flatMap(([type]): Row[] =>
+  [0, 4].map((at): Row => [
+    `writes ${type} at ${at} over a spilled pointer, then uses it`,
+    `*(u64 *)(r10 -8) = r1\n*(${type} *)(r10 ${-8 + at}) = 0\nr2 = *(u64 *)(r10 -8)\nr3 = *(u32 *)(r2 +0)\n${PASS}`,
+  ]),
+);
 
 const variable = (mask: number, then: string): string => `call bpf_get_prandom_u32
   r0 &= ${mask}
@@ -42,8 +58,14 @@ export const stack: readonly Case[] = [
     ['keeps a pointer over a spill', `*(u64 *)(r10 -8) = r1\nr2 = *(u64 *)(r10 -8)\nr3 = *(u32 *)(r2 +0)\n${PASS}`],
     ['spills at an odd place', `*(u64 *)(r10 -12) = r1\n${PASS}`],
     ['spills 32 bits of a pointer', `*(u32 *)(r10 -8) = r1\n${PASS}`],
-    ['keeps a constant over a spill', `r2 = 7\n*(u64 *)(r10 -8) = r2\nr3 = *(u64 *)(r10 -8)\nr4 = r10\nr4 -= r3\n*(u8 *)(r4 -1) = 0\n${PASS}`],
-    ['keeps a constant over a 32-bit spill', `r2 = 7\n*(u32 *)(r10 -8) = r2\nr3 = *(u32 *)(r10 -8)\nr4 = r10\nr4 -= r3\n*(u8 *)(r4 -1) = 0\n${PASS}`],
+    [
+      'keeps a constant over a spill',
+      `r2 = 7\n*(u64 *)(r10 -8) = r2\nr3 = *(u64 *)(r10 -8)\nr4 = r10\nr4 -= r3\n*(u8 *)(r4 -1) = 0\n${PASS}`,
+    ],
+    [
+      'keeps a constant over a 32-bit spill',
+      `r2 = 7\n*(u32 *)(r10 -8) = r2\nr3 = *(u32 *)(r10 -8)\nr4 = r10\nr4 -= r3\n*(u8 *)(r4 -1) = 0\n${PASS}`,
+    ],
     ['reads the upper half of a spilled number', `r2 = 7\n*(u64 *)(r10 -8) = r2\nr3 = *(u32 *)(r10 -4)\n${PASS}`],
     ['fills a spilled number with a sign', `r2 = -1\n*(u64 *)(r10 -8) = r2\nr3 = *(s32 *)(r10 -8)\n${PASS}`],
     ['writes at a variable place', variable(31, '*(u8 *)(r2 +0) = 1')],
@@ -62,7 +84,10 @@ export const stack: readonly Case[] = [
     ['atomically adds a pointer', `*(u64 *)(r10 -8) = 0\nlock *(u64 *)(r10 -8) += r1\n${PASS}`],
     ['fetches and adds', `*(u64 *)(r10 -8) = 0\nr2 = 1\nr2 = atomic64_fetch_add((u64 *)(r10 -8), r2)\n${PASS}`],
     ['exchanges', `*(u64 *)(r10 -8) = 0\nr2 = 1\nr2 = atomic64_xchg((u64 *)(r10 -8), r2)\n${PASS}`],
-    ['compares and exchanges without r0', `*(u64 *)(r10 -8) = 0\nr2 = 1\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r2)\n${PASS}`],
+    [
+      'compares and exchanges without r0',
+      `*(u64 *)(r10 -8) = 0\nr2 = 1\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r2)\n${PASS}`,
+    ],
     ['compares and exchanges', `*(u64 *)(r10 -8) = 0\nr0 = 0\nr2 = 1\nr0 = atomic64_cmpxchg((u64 *)(r10 -8), r0, r2)\n${PASS}`],
     ['loads with acquire', `*(u64 *)(r10 -8) = 0\nr2 = load_acquire((u64 *)(r10 -8))\n${PASS}`],
     ['stores with release', `r2 = 0\nstore_release((u64 *)(r10 -8), r2)\nr2 = *(u64 *)(r10 -8)\n${PASS}`],

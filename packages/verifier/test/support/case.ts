@@ -39,7 +39,9 @@ export interface Assembled {
   readonly kfuncs: Readonly<Record<string, string>>;
 }
 
-const PROG_TYPES = new Map([...BPF_PROG_TYPE_NAMES].map(([id, name]) => [name.replace('BPF_PROG_TYPE_', '').toLowerCase(), id]));
+const PROG_TYPES = new Map(
+  [...BPF_PROG_TYPE_NAMES].map(([id, name]) => [name.replace('BPF_PROG_TYPE_', '').toLowerCase(), id]),
+);
 const HELPERS = new Map([...BPF_FUNC_NAMES].map(([id, name]) => [name.replace('BPF_FUNC_', 'bpf_'), id]));
 
 export function progType(name: string): number {
@@ -75,7 +77,12 @@ export function assembleProgram(program: Program): Assembled {
     const func = /^\.(func|global) (\w+)(.*)$/.exec(text);
     if (func) {
       labels.set(func[2]!, at);
-      funcs.push({ at, name: func[2]!, types: func[3]!.trim().split(/\s+/).filter(Boolean), linkage: func[1] === 'global' ? 1 : 0 });
+      funcs.push({
+        at,
+        name: func[2]!,
+        types: func[3]!.trim().split(/\s+/).filter(Boolean),
+        linkage: func[1] === 'global' ? 1 : 0,
+      });
       continue;
     }
     text = text.replace(/map\[([a-z_]\w*)\]/, (_, name: string) => {
@@ -91,9 +98,11 @@ export function assembleProgram(program: Program): Assembled {
     lines.push({ at, text });
     at += slots(text);
   }
-  const source = lines.map((line) => line.text
-    .replace(/^call @(\w+)$/, (_, name: string) => `call pc${signed(target(labels, name) - line.at - 1)}`)
-    .replace(/subprog\[@(\w+)\]/, (_, name: string) => `subprog[${signed(target(labels, name) - line.at - 1)}]`));
+  const source = lines.map((line) =>
+    line.text
+      .replace(/^call @(\w+)$/, (_, name: string) => `call pc${signed(target(labels, name) - line.at - 1)}`)
+      .replace(/subprog\[@(\w+)\]/, (_, name: string) => `subprog[${signed(target(labels, name) - line.at - 1)}]`),
+  );
   const insns = assemble(source.join('\n'), { helperId: (name) => HELPERS.get(name) });
   const described = funcs.length > 0 ? describe(funcs) : undefined;
   return { program, insns, use, kfuncs, func_info: described?.func_info ?? [], ...(described ? { btf: described.btf } : {}) };
@@ -118,7 +127,10 @@ function describe(funcs: readonly FuncLine[]): { btf: Uint8Array; func_info: [nu
   const ctx = btf.ptr(btf.struct('__sk_buff', 0, []));
   const types: Readonly<Record<string, number>> = { int, long, ctx, 'long*': btf.ptr(long), 'int*': btf.ptr(int) };
   const func_info = funcs.map(({ at, name, types: params, linkage }): [number, number] => {
-    const proto = btf.funcProto(int, params.map((param, index) => ({ name: `a${index}`, type: types[param]! })));
+    const proto = btf.funcProto(
+      int,
+      params.map((param, index) => ({ name: `a${index}`, type: types[param]! })),
+    );
     return [at, btf.func(name, proto, linkage)];
   });
   return { btf: btf.encode(), func_info };
@@ -148,7 +160,9 @@ function attached({ attach_to }: Program, kernelBtf: VerifierBtf): Pick<Verifier
 
 function withKfuncs({ insns, kfuncs }: Assembled, kernelBtf?: VerifierBtf): readonly BpfInsn[] {
   if (!kernelBtf || Object.keys(kfuncs).length === 0) return insns;
-  return insns.map((insn, at) => (kfuncs[at] && insn.code === 0x85 && insn.src_reg === 2 ? { ...insn, imm: kernelBtf.find(kfuncs[at], 'FUNC') } : insn));
+  return insns.map((insn, at) =>
+    kfuncs[at] && insn.code === 0x85 && insn.src_reg === 2 ? { ...insn, imm: kernelBtf.find(kfuncs[at], 'FUNC') } : insn,
+  );
 }
 
 /** `BPF+NET_ADMIN` as the verifier takes it. */

@@ -31,8 +31,10 @@ export function judge(assembled: Assembled, { kernelBtf, milliseconds = 20_000, 
       if (performance.now() > end) return { errno: 'TIMEOUT', last: '', processed: verifier.progress.processed };
       result = verifier.step(STEP);
     }
-    const lines = result.log.split('\n').filter((line) => line !== '' && !/^(processed |verification time|stack depth)/.test(line));
-    const last = result.ok ? '' : lines.at(-1) ?? '';
+    const lines = result.log
+      .split('\n')
+      .filter((line) => line !== '' && !/^(processed |verification time|stack depth)/.test(line));
+    const last = result.ok ? '' : (lines.at(-1) ?? '');
     return { errno: result.ok ? '' : result.errno, last, processed: result.stats.processed };
   } catch (problem) {
     return { errno: 'CRASH', last: String(problem instanceof Error ? problem.stack : problem), processed: 0 };

@@ -27,15 +27,22 @@ export interface MapSpec {
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** BTF with `int` as key (1) and a value struct; `members` makes them. */
-function valueBtf(name: string, size: number, members: (btf: BtfBuilder) => Parameters<BtfBuilder['struct']>[2]): Pick<MapSpec, 'btf' | 'key_type' | 'value_type'> {
+function valueBtf(
+  name: string,
+  size: number,
+  members: (btf: BtfBuilder) => Parameters<BtfBuilder['struct']>[2],
+): Pick<MapSpec, 'btf' | 'key_type' | 'value_type'> {
   const btf = new BtfBuilder();
   const key = btf.int('int', 4, 1);
   const value = btf.struct(name, size, members(btf));
   return { btf: hex(btf.encode()), key_type: key, value_type: value };
 }
 
-const at = (name: string, type: number, offset: number): { name: string; type: number; bit_offset: number } =>
-  ({ name, type, bit_offset: offset * 8 });
+const at = (name: string, type: number, offset: number): { name: string; type: number; bit_offset: number } => ({
+  name,
+  type,
+  bit_offset: offset * 8,
+});
 
 const lockValue = valueBtf('locked', 16, (btf) => {
   const lock = btf.struct('bpf_spin_lock', 4, [at('val', 1, 0)]);

@@ -16,13 +16,31 @@ class CallingWriter extends Writer {
 
   protected override choices(): (() => void)[] {
     const kinds = super.choices();
-    kinds.push(() => this.update(), () => this.dynptr(), () => this.mayGoto(), () => this.checksum(), () => this.innerMap(), () => this.keptNull());
+    kinds.push(
+      () => this.update(),
+      () => this.dynptr(),
+      () => this.mayGoto(),
+      () => this.checksum(),
+      () => this.innerMap(),
+      () => this.keptNull(),
+    );
     if (!this.inner) {
-      kinds.push(() => this.tailCall(), () => this.pointerFunction());
-      if (this.setting.program.type === 'sched_cls') kinds.push(() => this.socket(), () => this.absolute());
+      kinds.push(
+        () => this.tailCall(),
+        () => this.pointerFunction(),
+      );
+      if (this.setting.program.type === 'sched_cls')
+        kinds.push(
+          () => this.socket(),
+          () => this.absolute(),
+        );
       if (this.setting.program.type === 'socket_filter') kinds.push(() => this.absolute());
       if (this.setting.packet) kinds.push(() => this.packetMove());
-      if (this.described && this.functions.length < 3) kinds.push(() => this.callback(), () => this.callback());
+      if (this.described && this.functions.length < 3)
+        kinds.push(
+          () => this.callback(),
+          () => this.callback(),
+        );
     }
     return kinds;
   }
@@ -40,7 +58,9 @@ class CallingWriter extends Writer {
   protected update(): void {
     const random = this.random;
     const [map, key, size] = random.of(VALUES);
-    const values = this.held.flatMap((held, reg) => (reg >= 6 && (held.kind === 'value' || held.kind === 'memory') && held.size >= size ? [reg] : []));
+    const values = this.held.flatMap((held, reg) =>
+      reg >= 6 && (held.kind === 'value' || held.kind === 'memory') && held.size >= size ? [reg] : [],
+    );
     this.key(key);
     if (random.chance(30)) {
       this.emit(`r1 = map[${map}]`);
@@ -137,7 +157,9 @@ class CallingWriter extends Writer {
     const random = this.random;
     if (!['sched_cls', 'xdp', 'lwt_xmit'].includes(this.setting.program.type)) return;
     const pointers = this.having('value', 'packet', 'memory').filter((reg) => reg >= 6 || reg === 0);
-    const bounded = this.held.flatMap((held, reg) => (reg >= 6 && held.kind === 'number' && held.most !== undefined && held.most < 64 ? [reg] : []));
+    const bounded = this.held.flatMap((held, reg) =>
+      reg >= 6 && held.kind === 'number' && held.most !== undefined && held.most < 64 ? [reg] : [],
+    );
     if (pointers.length === 0) return;
     const from = random.of(pointers);
     const held = this.held[from]! as { size?: number; proven?: number };
@@ -184,7 +206,9 @@ class CallingWriter extends Writer {
     this.slots.delete(7);
     const none = this.label();
     this.emit(`if r${random.of([0, copy])} ${random.chance(90) ? '==' : '!='} 0 goto ${none}`);
-    this.emit(random.of([`r3 = *(u8 *)(r0 +${size - 1})`, `r3 = *(u8 *)(r${copy} +0)`, 'r3 = *(u64 *)(r10 -56)\nr3 = *(u8 *)(r3 +0)']));
+    this.emit(
+      random.of([`r3 = *(u8 *)(r0 +${size - 1})`, `r3 = *(u8 *)(r${copy} +0)`, 'r3 = *(u64 *)(r10 -56)\nr3 = *(u8 *)(r3 +0)']),
+    );
     this.emit(`${none}:`);
     this.held[0] = this.held[3] = this.held[copy] = NONE;
   }
@@ -268,7 +292,11 @@ class CallingWriter extends Writer {
     const spread = random.chance(30) ? 'r2 &= 3\nr1 += r2\nr0 = *(u8 *)(r1 +0)\n' : '';
     if (size < 8) return;
     this.functions.push([
-      this.described ? `.func ${name} long long` : `${name}:`, body, ...spread.split('\n').filter(Boolean), `r0 = ${random.odd()}`, 'exit',
+      this.described ? `.func ${name} long long` : `${name}:`,
+      body,
+      ...spread.split('\n').filter(Boolean),
+      `r0 = ${random.odd()}`,
+      'exit',
     ]);
     if (byValue && source !== undefined) this.emit(`r1 = r${source}`);
     else {

@@ -28,23 +28,91 @@ export interface Setting {
 }
 
 export const SETTINGS: readonly Setting[] = [
-  { program: { type: 'sched_cls' }, fields: [0, 4, 8, 12, 32, 36, 40, 68], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [-1, 0, 2] },
-  { program: { type: 'xdp' }, fields: [12, 16], fieldType: 'u32', packet: { data: 0, end: 4, type: 'u32', write: true }, loadBytes: 'bpf_xdp_load_bytes', ringbuf: true, locks: true, result: [0, 1, 2, 3] },
-  { program: { type: 'socket_filter' }, fields: [0, 4, 8, 40], fieldType: 'u32', loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: false, result: [0, 100] },
-  { program: { type: 'cgroup_skb', attach: 0 }, fields: [0, 4, 8, 88], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: false }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 1] },
+  {
+    program: { type: 'sched_cls' },
+    fields: [0, 4, 8, 12, 32, 36, 40, 68],
+    fieldType: 'u32',
+    packet: { data: 76, end: 80, type: 'u32', write: true },
+    loadBytes: 'bpf_skb_load_bytes',
+    ringbuf: true,
+    locks: true,
+    result: [-1, 0, 2],
+  },
+  {
+    program: { type: 'xdp' },
+    fields: [12, 16],
+    fieldType: 'u32',
+    packet: { data: 0, end: 4, type: 'u32', write: true },
+    loadBytes: 'bpf_xdp_load_bytes',
+    ringbuf: true,
+    locks: true,
+    result: [0, 1, 2, 3],
+  },
+  {
+    program: { type: 'socket_filter' },
+    fields: [0, 4, 8, 40],
+    fieldType: 'u32',
+    loadBytes: 'bpf_skb_load_bytes',
+    ringbuf: true,
+    locks: false,
+    result: [0, 100],
+  },
+  {
+    program: { type: 'cgroup_skb', attach: 0 },
+    fields: [0, 4, 8, 88],
+    fieldType: 'u32',
+    packet: { data: 76, end: 80, type: 'u32', write: false },
+    loadBytes: 'bpf_skb_load_bytes',
+    ringbuf: true,
+    locks: true,
+    result: [0, 1],
+  },
   { program: { type: 'kprobe' }, fields: [0, 8, 16, 112, 104], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
   { program: { type: 'tracepoint' }, fields: [8, 16, 24], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
   { program: { type: 'raw_tracepoint' }, fields: [0, 8, 16], fieldType: 'u64', ringbuf: true, locks: false, result: [0] },
-  { program: { type: 'sk_skb' }, fields: [0, 4, 88], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 1] },
-  { program: { type: 'lwt_xmit' }, fields: [0, 8], fieldType: 'u32', packet: { data: 76, end: 80, type: 'u32', write: true }, loadBytes: 'bpf_skb_load_bytes', ringbuf: true, locks: true, result: [0, 2] },
+  {
+    program: { type: 'sk_skb' },
+    fields: [0, 4, 88],
+    fieldType: 'u32',
+    packet: { data: 76, end: 80, type: 'u32', write: true },
+    loadBytes: 'bpf_skb_load_bytes',
+    ringbuf: true,
+    locks: true,
+    result: [0, 1],
+  },
+  {
+    program: { type: 'lwt_xmit' },
+    fields: [0, 8],
+    fieldType: 'u32',
+    packet: { data: 76, end: 80, type: 'u32', write: true },
+    loadBytes: 'bpf_skb_load_bytes',
+    ringbuf: true,
+    locks: true,
+    result: [0, 2],
+  },
 ];
 
 export const VALUES: readonly (readonly [string, number, number])[] = [
-  ['array', 4, 8], ['array48', 4, 48], ['hash', 4, 8], ['hash48', 8, 48], ['hash16', 16, 16], ['percpu_array', 4, 8], ['lru', 4, 8],
+  ['array', 4, 8],
+  ['array48', 4, 48],
+  ['hash', 4, 8],
+  ['hash48', 8, 48],
+  ['hash16', 16, 16],
+  ['percpu_array', 4, 8],
+  ['lru', 4, 8],
   ['readonly', 4, 16],
 ];
-export const SIZES: readonly (readonly [string, number])[] = [['u8', 1], ['u16', 2], ['u32', 4], ['u64', 8]];
-const SIGNED: readonly (readonly [string, number])[] = [['s8', 1], ['s16', 2], ['s32', 4]];
+export const SIZES: readonly (readonly [string, number])[] = [
+  ['u8', 1],
+  ['u16', 2],
+  ['u32', 4],
+  ['u64', 8],
+];
+const SIGNED: readonly (readonly [string, number])[] = [
+  ['s8', 1],
+  ['s16', 2],
+  ['s32', 4],
+];
 const ALU = ['+=', '-=', '*=', '/=', '%=', '|=', '&=', '^=', '<<=', '>>=', 's>>=', '=', 's/=', 's%='];
 const CONDITIONS = ['==', '!=', '>', '>=', '<', '<=', 's>', 's>=', 's<', 's<=', '&'];
 
@@ -117,13 +185,35 @@ export class Writer {
 
   protected choices(): (() => void)[] {
     const kinds: (() => void)[] = [
-      () => this.arithmetic(), () => this.arithmetic(), () => this.field(), () => this.stackWrite(), () => this.stackRead(),
-      () => this.lookup(), () => this.lookup(), () => this.branch(), () => this.branch(), () => this.access(), () => this.access(),
-      () => this.loop(), () => this.number(), () => this.call(), () => this.spill(), () => this.atomic(), () => this.extend(),
-      () => this.bounded(), () => this.bounded(), () => this.copy(), () => this.variableStack(), () => this.linked(),
+      () => this.arithmetic(),
+      () => this.arithmetic(),
+      () => this.field(),
+      () => this.stackWrite(),
+      () => this.stackRead(),
+      () => this.lookup(),
+      () => this.lookup(),
+      () => this.branch(),
+      () => this.branch(),
+      () => this.access(),
+      () => this.access(),
+      () => this.loop(),
+      () => this.number(),
+      () => this.call(),
+      () => this.spill(),
+      () => this.atomic(),
+      () => this.extend(),
+      () => this.bounded(),
+      () => this.bounded(),
+      () => this.copy(),
+      () => this.variableStack(),
+      () => this.linked(),
       () => this.move(),
     ];
-    if (this.setting.packet && !this.inner) kinds.push(() => this.packet(), () => this.packet());
+    if (this.setting.packet && !this.inner)
+      kinds.push(
+        () => this.packet(),
+        () => this.packet(),
+      );
     if (this.setting.loadBytes && !this.inner) kinds.push(() => this.loadBytes());
     if (this.setting.ringbuf) kinds.push(() => this.ringbuf());
     if (this.setting.locks && !this.inner) kinds.push(() => this.lock());
@@ -188,10 +278,17 @@ export class Writer {
     const reg = this.anyNumber();
     const random = this.random;
     switch (random.below(4)) {
-      case 0: this.emit(`r${reg} = (${random.of(['s8', 's16', 's32'])})r${reg}`); break;
-      case 1: this.emit(`w${reg} = (${random.of(['s8', 's16'])})w${reg}`); break;
-      case 2: this.emit(`r${reg} = ${random.of(['be', 'le', 'bswap'])}${random.of([16, 32, 64])} r${reg}`); break;
-      default: this.emit(`${random.chance(50) ? `r${reg} = -r${reg}` : `w${reg} = -w${reg}`}`);
+      case 0:
+        this.emit(`r${reg} = (${random.of(['s8', 's16', 's32'])})r${reg}`);
+        break;
+      case 1:
+        this.emit(`w${reg} = (${random.of(['s8', 's16'])})w${reg}`);
+        break;
+      case 2:
+        this.emit(`r${reg} = ${random.of(['be', 'le', 'bswap'])}${random.of([16, 32, 64])} r${reg}`);
+        break;
+      default:
+        this.emit(`${random.chance(50) ? `r${reg} = -r${reg}` : `w${reg} = -w${reg}`}`);
     }
     this.held[reg] = NUMBER;
   }
@@ -202,9 +299,16 @@ export class Writer {
     const reg = this.anyNumber();
     const most = random.of([0, 1, 3, 7, 8, 15, 16, 31, 39, 40, 47, 48, 63]);
     switch (random.below(5)) {
-      case 0: case 1: this.emit(`${random.of(['r', 'w'])}${reg} &= ${most}`); break;
-      case 2: this.emit(`${random.of(['r', 'w'])}${reg} %= ${most + 1}`); break;
-      case 3: this.emit(`r${reg} >>= 60`); break;
+      case 0:
+      case 1:
+        this.emit(`${random.of(['r', 'w'])}${reg} &= ${most}`);
+        break;
+      case 2:
+        this.emit(`${random.of(['r', 'w'])}${reg} %= ${most + 1}`);
+        break;
+      case 3:
+        this.emit(`r${reg} >>= 60`);
+        break;
       default: {
         const inside = this.label();
         this.emit(`if ${random.of(['r', 'r', 'w'])}${reg} <= ${most} goto ${inside}`);
@@ -282,9 +386,15 @@ export class Writer {
     const at = `(${type} *)(r10 ${-8 * slot})`;
     const prefix = type === 'u64' ? 'atomic64' : 'atomic';
     switch (random.below(4)) {
-      case 0: this.emit(`lock *${at} ${random.of(['+=', '|=', '&=', '^='])} r${reg}`); break;
-      case 1: this.emit(`r${reg} = ${prefix}_${random.of(['fetch_add', 'fetch_or', 'fetch_and', 'fetch_xor'])}(${at}, r${reg})`); break;
-      case 2: this.emit(`r${reg} = ${prefix}_xchg(${at}, r${reg})`); break;
+      case 0:
+        this.emit(`lock *${at} ${random.of(['+=', '|=', '&=', '^='])} r${reg}`);
+        break;
+      case 1:
+        this.emit(`r${reg} = ${prefix}_${random.of(['fetch_add', 'fetch_or', 'fetch_and', 'fetch_xor'])}(${at}, r${reg})`);
+        break;
+      case 2:
+        this.emit(`r${reg} = ${prefix}_xchg(${at}, r${reg})`);
+        break;
       default:
         if (this.held[0]!.kind === 'number') this.emit(`r0 = ${prefix}_cmpxchg(${at}, r0, r${reg})`);
     }
@@ -294,7 +404,9 @@ export class Writer {
   /** Reads or writes the frame at a place that a bounded number chooses. */
   protected variableStack(): void {
     const random = this.random;
-    const bounded = this.held.flatMap((now, reg) => (now.kind === 'number' && now.most !== undefined && now.most <= 48 ? [reg] : []));
+    const bounded = this.held.flatMap((now, reg) =>
+      now.kind === 'number' && now.most !== undefined && now.most <= 48 ? [reg] : [],
+    );
     if (bounded.length === 0) return this.bounded();
     const index = random.of(bounded);
     const reg = random.of([2, 3, 4, 5].filter((other) => other !== index));
@@ -403,7 +515,13 @@ export class Writer {
     for (let count = this.random.below(3); count > 0; count--) this.statement();
     this.nesting--;
     this.emit(`${label}:`);
-    this.held = this.held.map((now, reg) => (JSON.stringify(now) === JSON.stringify(held[reg]) ? now : now.kind === 'number' && held[reg]!.kind === 'number' ? NUMBER : NONE));
+    this.held = this.held.map((now, reg) =>
+      JSON.stringify(now) === JSON.stringify(held[reg])
+        ? now
+        : now.kind === 'number' && held[reg]!.kind === 'number'
+          ? NUMBER
+          : NONE,
+    );
     this.slots = new Map([...this.slots].filter(([slot, now]) => slots.get(slot)?.kind === now.kind));
   }
 
@@ -446,7 +564,8 @@ export class Writer {
     this.held = this.held.map((now, reg) => (JSON.stringify(now) === JSON.stringify(kept[reg]) ? now : NONE));
     this.held[counter] = NUMBER;
     this.slots = new Map([...slots].filter(([, now]) => now.kind === 'number'));
-    for (const [slot] of this.slots) if (this.lines.slice(body).some((line) => line.includes(`(r10 ${-8 * slot}`))) this.slots.delete(slot);
+    for (const [slot] of this.slots)
+      if (this.lines.slice(body).some((line) => line.includes(`(r10 ${-8 * slot}`))) this.slots.delete(slot);
   }
 
   /** Reads or writes through a pointer, at a constant or a variable place. */
@@ -461,7 +580,8 @@ export class Writer {
     if (size > room && !this.slips()) return;
     const over = this.slips() ? random.of([1, 2, 8, 1000]) : 0;
     const bounded = this.held.flatMap((now, reg) =>
-      (now.kind === 'number' && now.most !== undefined && now.most + size <= room + over ? [reg] : []));
+      now.kind === 'number' && now.most !== undefined && now.most + size <= room + over ? [reg] : [],
+    );
     let through = base;
     let off = random.below(Math.max(1, room - size + 1));
     if (bounded.length > 0 && random.chance(60) && held.kind !== 'packet') {
@@ -529,7 +649,9 @@ export class Writer {
     if (ctx === undefined) return;
     const slot = this.slot();
     const size = random.of([1, 4, 8 * slot, 8]);
-    const bounded = this.held.flatMap((now, reg) => (reg >= 6 && now.kind === 'number' && now.most !== undefined && now.most + 1 <= 8 * slot ? [reg] : []));
+    const bounded = this.held.flatMap((now, reg) =>
+      reg >= 6 && now.kind === 'number' && now.most !== undefined && now.most + 1 <= 8 * slot ? [reg] : [],
+    );
     if (bounded.length > 0 && random.chance(50)) {
       this.emit(`r4 = r${random.of(bounded)}`);
       if (!this.slips()) this.emit('r4 += 1');
@@ -621,14 +743,23 @@ export class Writer {
     const reg = (random.chance(90) ? random.of(set) : undefined) ?? random.below(10);
     const other = random.chance(90) ? random.of([...set, 10]) : random.below(11);
     const [type] = random.of(SIZES);
-    this.emit(random.of([
-      `r${reg} = r${other}`, `r${reg} += r${other}`, `r${reg} -= r${other}`, `w${reg} = w${other}`, `r${reg} += ${random.odd()}`,
-      `r${reg} = *(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)})`,
-      `*(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)}) = r${reg}`,
-      `*(${type} *)(r${other} -${random.below(16)}) = 1`, `r${reg} = map[array]`, `call bpf_get_prandom_u32`, `r${reg} &= r${other}`,
-      `r${reg} = -r${reg}`, `if r${reg} > r${other} goto pc+0`,
-    ]));
+    this.emit(
+      random.of([
+        `r${reg} = r${other}`,
+        `r${reg} += r${other}`,
+        `r${reg} -= r${other}`,
+        `w${reg} = w${other}`,
+        `r${reg} += ${random.odd()}`,
+        `r${reg} = *(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)})`,
+        `*(${type} *)(r${other} ${random.chance(50) ? '+' : '-'}${random.below(64)}) = r${reg}`,
+        `*(${type} *)(r${other} -${random.below(16)}) = 1`,
+        `r${reg} = map[array]`,
+        `call bpf_get_prandom_u32`,
+        `r${reg} &= r${other}`,
+        `r${reg} = -r${reg}`,
+        `if r${reg} > r${other} goto pc+0`,
+      ]),
+    );
     this.held[reg] = NONE;
   }
 }
-

@@ -28,12 +28,18 @@ export class Random {
   /** A number that comparisons and masks like: small, near a power of two, or negative. */
   odd(): number {
     switch (this.below(6)) {
-      case 0: return this.below(8);
-      case 1: return this.below(64);
-      case 2: return (1 << this.below(31)) + this.below(3) - 1;
-      case 3: return -this.below(64);
-      case 4: return this.of([0, 1, -1, 255, 256, 65535, 0x7fffffff, -0x80000000]);
-      default: return this.below(1 << 16);
+      case 0:
+        return this.below(8);
+      case 1:
+        return this.below(64);
+      case 2:
+        return (1 << this.below(31)) + this.below(3) - 1;
+      case 3:
+        return -this.below(64);
+      case 4:
+        return this.of([0, 1, -1, 255, 256, 65535, 0x7fffffff, -0x80000000]);
+      default:
+        return this.below(1 << 16);
     }
   }
 }
