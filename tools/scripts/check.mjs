@@ -1,11 +1,16 @@
 /** `pnpm check`: all that can be said without running a test. Each step prints its name; all run, the first failure decides the exit code. */
 
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, install, root } from './setup.mjs';
 
 const bin = (name, script) => join(root, 'node_modules', name, script);
 const node = process.execPath;
+
+const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const tasks = ['check:api', 'check:package', '--output-logs=errors-only', '--ui=stream', '--concurrency=2'];
+const turbo = [node, bin('turbo', 'bin/turbo'), 'run', ...tasks];
 
 const steps = [
   ['layers', node, [join(root, 'tools/check/layers.mjs')]],
@@ -13,19 +18,8 @@ const steps = [
   ['types of tests', node, [bin('typescript-7', 'bin/tsc'), '--noEmit', '-p', 'tsconfig.test.json']],
   ['lint', node, [bin('oxlint', 'bin/oxlint'), '--quiet']],
   ['format', node, [bin('oxfmt', 'bin/oxfmt'), '--check']],
-  [
-    'package api and contents',
-    node,
-    [
-      bin('turbo', 'bin/turbo'),
-      'run',
-      'check:api',
-      'check:package',
-      '--output-logs=errors-only',
-      '--ui=stream',
-      '--concurrency=2',
-    ],
-  ],
+  // turbo starts scripts through pnpm, which it looks for on the path: npx puts the pinned one there.
+  ['package api and contents', 'npx', ['--yes', '-p', packageManager, '--', ...turbo]],
 ];
 
 install();
