@@ -2,10 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { shared } from '@libbpf-ts/testkit';
-import { describe, expect, test } from 'vitest';
+import { noLiveKernel, shared } from '@libbpf-ts/testkit';
+import { beforeEach, describe, expect, test } from 'vitest';
 
-import { replay } from '../src/oracle/replay.ts';
+import { inLinuxNamespace } from '../src/oracle/linux-world.ts';
+import { RandomOps, emptyTrace } from '../src/oracle/random-ops.ts';
+import { canonical, replay, Replay } from '../src/oracle/replay.ts';
 import { parseTrace, type Trace } from '../src/oracle/trace.ts';
 import { simulatedWorld } from '../src/oracle/world.ts';
 
@@ -45,4 +47,40 @@ test.each([
 const more = shared('oracle', 'mprog');
 describe.skipIf('reason' in more)(`further traces${'reason' in more ? ` (${more.reason})` : ''}`, () => {
   test.each('path' in more ? tracesIn(more.path) : [])('%s', (_, path) => expect(differences(read(path))).toEqual([]));
+});
+
+describe('the same operations on the running kernel', () => {
+  beforeEach((context) => {
+    const reason = noLiveKernel();
+    if (reason) context.skip(reason);
+  });
+
+  test.each(tracesIn(own))('%s', (_, path) => {
+    inLinuxNamespace((linux) => {
+      const world = linux();
+      try {
+        expect(replay(read(path), world)).toEqual([]);
+      } finally {
+        world.close();
+      }
+    });
+  });
+
+  test('random ones have the same answers and leave the same state', () => {
+    inLinuxNamespace((linux) => {
+      const random = new RandomOps(7, 0);
+      const worlds = [simulatedWorld(), linux()];
+      const replays = worlds.map((world) => new Replay(world, emptyTrace(7, 0)));
+      for (const each of replays) each.prepare();
+      for (let i = 0; i < 500; i++) {
+        const op = random.next();
+        // What the running kernel frees through RCU may be seen for a moment longer: ids are asked in the long comparison only.
+        if (op.op === 'id_to_fd') continue;
+        const [here, there] = replays.map((each) => canonical({ ...each.execute(op), state: each.state() }));
+        expect(there, JSON.stringify(op)).toBe(here);
+        random.note(op, (JSON.parse(here!) as { res: string }).res);
+      }
+      for (const world of worlds) world.close();
+    });
+  });
 });
