@@ -3,7 +3,7 @@ import { isKernelError } from '@libbpf-ts/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { addFilter, checkClassic, parseClassic, TC_H_MIN_INGRESS } from '../src/index.ts';
-import { boot, clsact, leaksAfter } from './kit.ts';
+import { boot, clsact, leaksAfter } from '../../tcx/test/kit.ts';
 
 /** `tcpdump -ddd` of "udp port 53" for Ethernet. */
 const UDP_53 = `22

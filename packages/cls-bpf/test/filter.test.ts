@@ -16,7 +16,7 @@ import {
   type FilterRequest,
   type TcAnswer,
 } from '../src/index.ts';
-import { boot, clsact, leaksAfter, load, returns, type World } from './kit.ts';
+import { boot, clsact, leaksAfter, load, returns, type World } from '../../tcx/test/kit.ts';
 
 const frame = udp({ payload: 'hello' });
 const says = ({ result, extack }: TcAnswer): string =>

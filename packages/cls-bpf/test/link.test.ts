@@ -22,7 +22,7 @@ import {
   TC_H_MIN_EGRESS,
   TC_H_MIN_INGRESS,
 } from '../src/index.ts';
-import { boot, clsact, leaksAfter, load, returns, type World } from './kit.ts';
+import { boot, clsact, leaksAfter, load, returns, type World } from '../../tcx/test/kit.ts';
 
 const frame = udp({ payload: 'hello' });
 

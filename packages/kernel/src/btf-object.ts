@@ -1,12 +1,11 @@
 /** BTF that a loader brought (BPF_BTF_LOAD), and the kernel's own. */
 
 import { parseBtf, type Btf } from '@libbpf-ts/btf';
-import type { VerifierBtf } from '@libbpf-ts/verifier';
+import { adaptBtf, type VerifierBtf } from '@libbpf-ts/verifier';
 
 import type { Fork, Twinnable } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import { KernelObject } from './object.ts';
-import { verifierBtf } from './verifier-btf.ts';
 
 export class BtfObject extends KernelObject implements Twinnable {
   readonly kind = 'btf' as const;
@@ -40,7 +39,7 @@ export class BtfObject extends KernelObject implements Twinnable {
 
   /** As the verifier reads it. */
   get verifierView(): VerifierBtf {
-    return (this.#view ??= verifierBtf(this.btf, this.isKernel));
+    return (this.#view ??= adaptBtf(this.btf, this.isKernel));
   }
 
   makeTwin(fork: Fork): BtfObject {

@@ -46,4 +46,3 @@ export { RunStats } from './stats.ts';
 export { progTag } from './tag.ts';
 export { ALL_CAPABILITIES, DirFile, Task } from './task.ts';
 export type { Capabilities, TaskOptions, TaskStateOps } from './task.ts';
-export { verifierBtf } from './verifier-btf.ts';

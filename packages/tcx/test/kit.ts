@@ -1,4 +1,4 @@
-/** What the tests of this package share: a kernel with programs written in a line. */
+/** What the tests of tcx, cls-bpf and xdp share: a kernel with programs written in a line. */
 
 import { addQdisc, clsBpf } from '@libbpf-ts/cls-bpf';
 import { assemble, encode } from '@libbpf-ts/isa';
@@ -19,7 +19,7 @@ import {
 import { verify } from '@libbpf-ts/verifier';
 import { xdp } from '@libbpf-ts/xdp';
 
-import { tcx } from '../src/index.ts';
+import { tcx } from '@libbpf-ts/tcx';
 
 export interface World {
   readonly kernel: Kernel;

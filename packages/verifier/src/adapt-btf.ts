@@ -52,7 +52,8 @@ function viewOf(type: BtfType): BtfTypeView {
         : [],
     params: type.kind === 'FUNC_PROTO' ? type.params : [],
     nelems: type.kind === 'ARRAY' ? type.nelems : 0,
-    signed: type.kind === 'INT' && (type.encoding & 1) !== 0,
+    signed:
+      type.kind === 'INT' ? (type.encoding & 1) !== 0 : type.kind === 'ENUM' || type.kind === 'ENUM64' ? type.signed : false,
     linkage: type.kind === 'FUNC' || type.kind === 'VAR' ? type.linkage : 0,
     componentIdx: type.kind === 'DECL_TAG' ? type.component_idx : -1,
   };

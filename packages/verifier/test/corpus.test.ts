@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseBtf } from '@libbpf-ts/btf';
-import { verifierBtf } from '../../kernel/src/verifier-btf.ts';
+import { adaptBtf } from '../src/adapt-btf.ts';
 import { assembleProgram } from './support/case.ts';
 import type { Program } from './support/case.ts';
 import { judge } from './support/judge.ts';
@@ -33,7 +33,7 @@ const limited = recorded('corpus-limited').map((row) => ({ ...row, rule: `${row.
 const ROWS = [...recorded('corpus'), ...recorded('prototypes'), ...limited];
 
 /** The part of kernel BTF that the corpus asks for (tools/oracle/prune_btf.py). */
-const kernelBtf = verifierBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part.btf', import.meta.url))), true);
+const kernelBtf = adaptBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part.btf', import.meta.url))), true);
 
 /** Programs on which the kernel's verifier spends more instructions than this are left to LIBBPF_TS_LONG. */
 const LONG = 50_000;

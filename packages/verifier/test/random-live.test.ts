@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { parseBtf } from '@libbpf-ts/btf';
 import { noLiveKernel } from '@libbpf-ts/testkit';
 import { errnoName } from '@libbpf-ts/uapi';
-import { verifierBtf } from '../../kernel/src/verifier-btf.ts';
+import { adaptBtf } from '../src/adapt-btf.ts';
 import { assembleProgram, liveRequest } from './support/case.ts';
 import type { Assembled, Program } from './support/case.ts';
 import { judge } from './support/judge.ts';
@@ -18,7 +18,7 @@ import { Random } from './support/random.ts';
 import { randomProgram } from './support/random-program.ts';
 
 const FIRST = Number(process.env['RANDOM_SEED'] ?? 1);
-const kernelBtf = verifierBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part.btf', import.meta.url))), true);
+const kernelBtf = adaptBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part.btf', import.meta.url))), true);
 
 /** Accepted programs of the corpus, the short ones. */
 function corpus(): Program[] {

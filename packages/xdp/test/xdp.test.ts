@@ -24,7 +24,7 @@ import { isKernelError } from '@libbpf-ts/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { setXdp } from '../src/index.ts';
-import { boot, leaksAfter, load, type World } from './kit.ts';
+import { boot, leaksAfter, load, type World } from '../../tcx/test/kit.ts';
 
 const frame = udp({ payload: 'hello' });
 const program = ({ task }: World, text: string): number => load(task, text, BPF_PROG_TYPE_XDP);

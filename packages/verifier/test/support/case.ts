@@ -5,7 +5,7 @@ import { assemble, encode } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_FUNC_NAMES, BPF_PROG_TYPE_NAMES } from '@libbpf-ts/uapi';
 import type { VerifierBtf, VerifierCapabilities, VerifierRequest } from '@libbpf-ts/verifier';
-import { verifierBtf } from '../../../kernel/src/verifier-btf.ts';
+import { adaptBtf } from '../../src/adapt-btf.ts';
 import { MAPS, verifierMap } from './maps.ts';
 import { OPS } from './program-types.ts';
 
@@ -175,7 +175,7 @@ export function capabilitiesOf(names: string): VerifierCapabilities {
 export function verifierRequest(of: Assembled, kernelBtf?: VerifierBtf): VerifierRequest {
   const { program } = of;
   const maps = of.use.map((name, index) => verifierMap(name, index + 1));
-  const btf = of.btf ? verifierBtf(parseBtf(of.btf), false) : undefined;
+  const btf = of.btf ? adaptBtf(parseBtf(of.btf), false) : undefined;
   const prog_type = progType(program.type);
   const ops = OPS.get(prog_type);
   if (!ops) throw new Error(`no rules for ${program.type}`);

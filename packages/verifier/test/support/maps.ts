@@ -2,7 +2,7 @@
 
 import { BtfBuilder, parseBtf } from '@libbpf-ts/btf';
 import type { BtfField, VerifierMap } from '@libbpf-ts/verifier';
-import { verifierBtf } from '../../../kernel/src/verifier-btf.ts';
+import { adaptBtf } from '../../src/adapt-btf.ts';
 
 /** How a map is made; field names as tools/oracle/serve.py reads them. */
 export interface MapSpec {
@@ -103,7 +103,7 @@ export const MAPS: Readonly<Record<string, MapSpec>> = {
 export function verifierMap(name: string, id: number): VerifierMap {
   const spec = MAPS[name];
   if (!spec) throw new Error(`no map ${name}`);
-  const btf = spec.btf ? verifierBtf(parseBtf(Buffer.from(spec.btf, 'hex')), false) : undefined;
+  const btf = spec.btf ? adaptBtf(parseBtf(Buffer.from(spec.btf, 'hex')), false) : undefined;
   const contents = spec.freeze ? Buffer.from(spec.contents![0]!, 'hex') : undefined;
   return {
     id,
