@@ -4,11 +4,10 @@ import type { Effect } from './effect.ts';
 import { ANY } from './context.ts';
 import type { BlockCode, Fact, FrameUse, FunctionContext, Slot } from './context.ts';
 import { BlockBuilder } from './block.ts';
-import { successors } from './graph.ts';
 import type { Graph } from './graph.ts';
-import { isLive, solve } from './liveness.ts';
-import type { Liveness } from './liveness.ts';
-import { isConst, NODE } from './node.ts';
+import { add, blockSets, forEach, has, solve } from './liveness.ts';
+import type { BlockSets, Liveness } from './liveness.ts';
+import { bitLength, isConst, NODE } from './node.ts';
 import type { Node } from './node.ts';
 import type { Order } from './order.ts';
 
@@ -27,7 +26,7 @@ const PATIENCE = 2;
 
 /** Follows values from the entry until nothing changes. `entry` are the facts about the function's arguments. */
 export function analyse(context: FunctionContext, order: Order, live: Liveness, entry: Facts): Analysis {
-  const { graph, registerVars } = context;
+  const { graph } = context;
   const facts: Facts[] = graph.blocks.map(() => []);
   const reached = new Uint8Array(graph.blocks.length);
   const visits = new Uint8Array(graph.blocks.length);
@@ -45,9 +44,9 @@ export function analyse(context: FunctionContext, order: Order, live: Liveness, 
       const code = new BlockBuilder(context, graph.blocks[id]!, facts[id]!).build();
       uses[id] = code.frameUse;
       if (hidesFrame(code)) code.frameUse.escapesAll = true;
-      for (const next of successors(graph.blocks[id]!.term)) {
+      for (const next of order.succs[id]!) {
         const before = order.place[next]! <= order.place[id]!;
-        if (!flow(next, facts, reached, code, facts[id]!, live.in[next]!, registerVars, visits, state)) continue;
+        if (!flow(next, facts, reached, code, facts[id]!, live.in, visits, state)) continue;
         dirty[next] = 1;
         if (before) changed = true;
       }
@@ -63,8 +62,7 @@ function flow(
   reached: Uint8Array,
   code: BlockCode,
   from: Facts,
-  live: Uint32Array,
-  registerVars: number,
+  live: BlockSets,
   visits: Uint8Array,
   state: { lostFrame: boolean },
 ): boolean {
@@ -73,19 +71,18 @@ function flow(
   const widen = visits[next]! >= PATIENCE;
   if (visits[next]! < 255) visits[next]!++;
   let changed = first;
-  for (let variable = 0; variable < registerVars; variable++) {
-    if (!isLive(live, variable)) continue;
+  forEach(live, next, (variable) => {
     const out = code.values[variable];
     const fact = out ? factOf(out) : (from[variable] ?? ANY);
     if (first) {
       facts[next]![variable] = fact;
-      continue;
+      return;
     }
     const old = facts[next]![variable] ?? ANY;
     const joined = join(old, fact, widen, state);
     if (joined !== old) changed = true;
     facts[next]![variable] = joined;
-  }
+  });
   return changed;
 }
 
@@ -94,8 +91,6 @@ export function factOf(node: Node): Fact {
   if (node.op === NODE.frameAddress) return { kind: 'frame', offset: node.k };
   return node.bits === 64 && !node.nonzero ? ANY : { kind: 'value', bits: node.bits, nonzero: node.nonzero };
 }
-
-const bitsOfConst = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
 
 /** What holds on both paths; `a` itself where nothing is lost. */
 function join(a: Fact, b: Fact, widen: boolean, state: { lostFrame: boolean }): Fact {
@@ -115,7 +110,7 @@ function join(a: Fact, b: Fact, widen: boolean, state: { lostFrame: boolean }): 
 function asValue(fact: Fact): { bits: number; nonzero: boolean } {
   if (fact.kind === 'value') return fact;
   if (fact.kind === 'frame') return { bits: 32, nonzero: true };
-  return { bits: bitsOfConst(fact.value), nonzero: fact.value !== 0n };
+  return { bits: bitLength(fact.value), nonzero: fact.value !== 0n };
 }
 
 /** Whether an address of the stack goes into something that is not followed: arithmetic with a variable, memory, a merged value. */
@@ -131,32 +126,28 @@ function hidesFrame(code: BlockCode): boolean {
   // A call's own arguments are noted where the call is translated; a 32-bit one is the low half of the address.
   const argument = (node: Node): boolean =>
     hides(node.op !== NODE.result && node.a?.op === NODE.frameAddress ? undefined : node, true);
-  for (const effect of code.effects) {
-    for (const [node, isArgument] of operands(effect)) if (isArgument ? argument(node) : hides(node, false)) return true;
-  }
+  const operand = (node: Node): boolean => hides(node, false);
+  for (const effect of code.effects) if (someOperand(effect, operand, argument)) return true;
   for (const node of code.values) if (node && hides(node, true)) return true;
   return false;
 }
 
-/** Nodes that an effect needs, and whether they are arguments of a call. */
-function operands(effect: Effect): [Node, boolean][] {
+/** Whether one answers yes for some node that an effect needs; `argument` is asked for the arguments of calls. */
+function someOperand(effect: Effect, operand: (node: Node) => boolean, argument: (node: Node) => boolean): boolean {
   switch (effect.kind) {
     case 'load':
     case 'pin':
-      return [[effect.node, false]];
+      return operand(effect.node);
     case 'store':
-      return [
-        [effect.base, false],
-        [effect.value, false],
-      ];
+      return operand(effect.base) || operand(effect.value);
     case 'call':
-      return effect.args.map((node): [Node, boolean] => [node, true]);
+      return effect.args.some(argument);
     case 'tail':
-      return [effect.ctx, effect.index, effect.data, effect.maxEntries].map((node): [Node, boolean] => [node, false]);
+      return operand(effect.ctx) || operand(effect.index) || operand(effect.data) || operand(effect.maxEntries);
     case 'check':
-      return [[effect.address, false]];
+      return operand(effect.address);
     default:
-      return [];
+      return false;
   }
 }
 
@@ -199,19 +190,18 @@ export function promotedSlots(
 }
 
 /** By block: which slots it or something after it still reads, as a bit set over `slots` in the order of their variables. */
-export function slotLiveness(graph: Graph, order: Order, analysis: Analysis, slots: ReadonlyMap<number, Slot>): Uint32Array[] {
-  const words = (slots.size + 31) >> 5;
+export function slotLiveness(graph: Graph, order: Order, analysis: Analysis, slots: ReadonlyMap<number, Slot>): BlockSets {
+  const uses = blockSets(graph.blocks.length, slots.size);
+  if (slots.size === 0) return uses;
+  const defs = blockSets(graph.blocks.length, slots.size);
   const first = Math.min(...[...slots.values()].map(({ variable }) => variable));
-  const sets = (): Uint32Array[] => graph.blocks.map(() => new Uint32Array(words));
-  const [uses, defs] = [sets(), sets()];
   for (const id of order.rpo) {
     for (const { offset, write } of analysis.uses[id]!.accesses) {
       const slot = slots.get(offset);
       if (!slot) continue;
-      const [word, bit] = [(slot.variable - first) >> 5, 1 << ((slot.variable - first) & 31)];
-      if (write) defs[id]![word]! |= bit;
-      else if (!(defs[id]![word]! & bit)) uses[id]![word]! |= bit;
+      if (write) add(defs, id, slot.variable - first);
+      else if (!has(defs, id, slot.variable - first)) add(uses, id, slot.variable - first);
     }
   }
-  return solve(graph, order, uses, defs);
+  return solve(order, uses, defs);
 }

@@ -10,12 +10,12 @@ import { BlockBuilder } from './block.ts';
 import type { BlockCode, Fact, FunctionContext, ModuleContext, State } from './context.ts';
 import { Emitter } from './emit.ts';
 import type { Paths, PlaceRecorder } from './emit.ts';
-import { successors } from './graph.ts';
 import type { Graph } from './graph.ts';
-import { isLive } from './liveness.ts';
+import { has } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { NODE } from './node.ts';
 import type { Node } from './node.ts';
+import { intervalsOf } from './order.ts';
 import type { Order } from './order.ts';
 import { writeStructure } from './structure.ts';
 import type { StructureWriter } from './structure.ts';
@@ -121,7 +121,7 @@ class BodyWriter implements StructureWriter {
   #liveNodes(id: number, state: BlockCode): Set<Node> {
     const live = new Set<Node>();
     const { term } = this.#input.graph.blocks[id]!;
-    for (const next of successors(term)) {
+    for (const next of this.#input.order.succs[id]!) {
       state.values.forEach((node, variable) => {
         if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable))
           live.add(node);
@@ -136,38 +136,15 @@ class BodyWriter implements StructureWriter {
 function pathsOf(graph: Graph, order: Order): Paths {
   const count = graph.blocks.length;
   const parent = new Int32Array(count).fill(-1);
-  const root = Int32Array.from({ length: count }, (_, block) => block);
-  const children: number[][] = Array.from({ length: count }, () => []);
+  const root = new Int32Array(count);
+  for (let block = 0; block < count; block++) root[block] = block;
   for (const block of order.rpo) {
     const [pred, more] = order.preds[block]!;
     if (pred === undefined || more !== undefined || order.place[pred]! >= order.place[block]!) continue;
     parent[block] = pred;
     root[block] = root[pred]!;
-    children[pred]!.push(block);
   }
-  const enter = new Int32Array(count);
-  const leave = new Int32Array(count);
-  let time = 0;
-  for (const start of order.rpo) {
-    if (parent[start]! >= 0) continue;
-    const stack = [start];
-    const cursor = [0];
-    enter[start] = time++;
-    while (stack.length > 0) {
-      const block = stack[stack.length - 1]!;
-      const child = children[block]![cursor[cursor.length - 1]!++];
-      if (child === undefined) {
-        leave[block] = time;
-        stack.pop();
-        cursor.pop();
-      } else {
-        enter[child] = time++;
-        stack.push(child);
-        cursor.push(0);
-      }
-    }
-  }
-  return { parent, root, enter, leave };
+  return { parent, root, ...intervalsOf(order, parent) };
 }
 
 interface Prepared {
@@ -197,8 +174,8 @@ function prepare({ module, graph, order, live, args }: FunctionInput): Prepared 
   const context: FunctionContext = { ...first, slots, slotFacts, stackEscapes: escapes };
   const slotLive = slotLiveness(graph, order, analysis, slots);
   const isLiveIn = (block: number, variable: number): boolean => {
-    if (variable < registerVars) return isLive(live.in[block]!, variable);
-    return variable === registerVars || isLive(slotLive[block]!, variable - registerVars - 1);
+    if (variable < registerVars) return has(live.in, block, variable);
+    return variable === registerVars || has(slotLive, block, variable - registerVars - 1);
   };
   return { context, facts: analysis.facts, isLiveIn };
 }

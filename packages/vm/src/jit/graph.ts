@@ -27,7 +27,7 @@ export interface Block {
   readonly frame: Frame;
   /** Instruction slots [start, end), without the jump that ends the block. */
   readonly start: number;
-  readonly end: number;
+  end: number;
   term: Terminator;
   /** A block that only chooses a dispatch target. */
   readonly select?: { readonly selector: number; readonly value: number };
@@ -41,6 +41,8 @@ export interface Graph {
   /** Bytes of stack of the function and what is inlined. */
   frameSize: number;
 }
+
+const UNREACHABLE: Terminator = { kind: 'unreachable' };
 
 export interface GraphOptions {
   /** Whether a call of this subprogram from that one is inlined. */
@@ -82,7 +84,7 @@ export function buildGraph(program: VmProgram, subprogram: number, options: Grap
   const vars = Array.from({ length: 10 }, (_, reg) => reg);
   // The entry is a block of its own, so that it is never a loop header.
   const frame: Frame = { subprogram, vars, fpOffset: 0 };
-  const entry: Block = { frame, start: 0, end: 0, term: { kind: 'unreachable' } };
+  const entry: Block = { frame, start: 0, end: 0, term: UNREACHABLE };
   graph.blocks.push(entry);
   entry.term = { kind: 'goto', to: addFrame(graph, program, frame, undefined, options) };
   return graph;
@@ -94,47 +96,52 @@ function addFrame(graph: Graph, program: VmProgram, frame: Frame, exit: number |
   const depth = options.depthOf(frame.subprogram);
   graph.frameSize = Math.max(graph.frameSize, depth - frame.fpOffset);
   const leaders = findLeaders(program, range, (callee) => options.inlines(frame.subprogram, callee));
-  const blockAt = new Map<number, number>();
-  for (const [index, leader] of leaders.entries()) {
-    blockAt.set(leader, graph.blocks.length);
+  const first = graph.blocks.length;
+  /** Block of each leader, by its distance from the first instruction, plus 1. */
+  const blockAt = new Int32Array(range.end - range.start);
+  leaders.forEach((leader, index) => {
     const end = leaders[index + 1] ?? range.end;
-    graph.blocks.push({ frame, start: leader, end, term: { kind: 'unreachable' } });
-  }
+    blockAt[leader - range.start] = graph.blocks.push({ frame, start: leader, end, term: UNREACHABLE });
+  });
   const at = (insn: number): number => {
-    const block = blockAt.get(insn);
-    if (block === undefined)
-      throw new VmError('invalid', program.name, `control leaves the subprogram, to insn ${insn}`, range.start);
-    return block;
+    const block = blockAt[insn - range.start];
+    if (!block) throw new VmError('invalid', program.name, `control leaves the subprogram, to insn ${insn}`, range.start);
+    return block - 1;
   };
-  for (const leader of leaders) {
-    const id = blockAt.get(leader)!;
-    graph.blocks[id] = finishBlock(graph, program, graph.blocks[id]!, exit, at, options);
-  }
-  return at(range.start);
+  for (let index = 0; index < leaders.length; index++)
+    finishBlock(graph, program, graph.blocks[first + index]!, exit, at, options);
+  return first;
 }
 
 function findLeaders(program: VmProgram, range: Subprogram, inlines: (callee: number) => boolean): number[] {
   const { insns, fixups } = program;
-  const leaders = new Set<number>([range.start]);
+  const leads = new Uint8Array(range.end - range.start + 1);
+  const lead = (insn: number): void => void (leads[insn - range.start] = 1);
+  lead(range.start);
   for (let index = range.start; index < range.end; index++) {
     const insn = insns[index]!;
     const opcode = opcodeOf(insn);
     const target = jumpTarget(program, index);
-    if (target !== undefined) leaders.add(target).add(index + 1);
-    else if (opcode?.kind === 'exit') leaders.add(index + 1);
+    if (target !== undefined) {
+      lead(target);
+      lead(index + 1);
+    } else if (opcode?.kind === 'exit') lead(index + 1);
     else if (
       opcode?.kind === 'call' &&
       opcode.target === 'subprogram' &&
       inlines(subprogramAt(program, index + 1 + insn.imm))
     ) {
-      leaders.add(index).add(index + 1);
+      lead(index);
+      lead(index + 1);
     } else if (opcode?.kind === 'ld_imm64') index++;
-    if (fixups.dead && index > range.start && fixups.dead[index] !== fixups.dead[index - 1]) leaders.add(index);
+    if (fixups.dead && index > range.start && fixups.dead[index] !== fixups.dead[index - 1]) lead(index);
   }
-  return [...leaders].filter((leader) => leader >= range.start && leader < range.end).sort((a, b) => a - b);
+  const leaders: number[] = [];
+  for (let insn = range.start; insn < range.end; insn++) if (leads[insn - range.start]) leaders.push(insn);
+  return leaders;
 }
 
-/** The block with its terminator: what its last instruction does. */
+/** Gives the block its terminator: what its last instruction does. */
 function finishBlock(
   graph: Graph,
   program: VmProgram,
@@ -142,30 +149,36 @@ function finishBlock(
   exit: number | undefined,
   at: (insn: number) => number,
   options: GraphOptions,
-): Block {
+): void {
   const { frame, start } = block;
-  if (program.fixups.dead?.[start]) return { ...block, end: start };
+  if (program.fixups.dead?.[start]) {
+    block.end = start;
+    return;
+  }
   const last = block.end - 1;
   const insn = program.insns[last]!;
   // The second half of a ld_imm64 has code 0 and is no opcode.
   const opcode = opcodeOf(insn);
-  const body = { frame, start, end: last };
+  const finish = (term: Terminator): void => {
+    block.end = last;
+    block.term = term;
+  };
   const target = jumpTarget(program, last);
-  if (opcode?.kind === 'goto') return { ...body, term: { kind: 'goto', to: at(target!) } };
+  if (opcode?.kind === 'goto') return finish({ kind: 'goto', to: at(target!) });
   if (opcode?.kind === 'jump' || opcode?.kind === 'may_goto') {
     const kind = opcode.kind === 'jump' ? 'branch' : 'may_goto';
-    return { ...body, term: { kind, insn: last, taken: at(target!), next: at(last + 1) } };
+    return finish({ kind, insn: last, taken: at(target!), next: at(last + 1) });
   }
-  if (opcode?.kind === 'exit') return { ...body, term: exit === undefined ? { kind: 'return' } : { kind: 'goto', to: exit } };
+  if (opcode?.kind === 'exit') return finish(exit === undefined ? { kind: 'return' } : { kind: 'goto', to: exit });
   if (opcode?.kind === 'call' && opcode.target === 'subprogram') {
     const callee = subprogramAt(program, last + 1 + insn.imm);
     if (options.inlines(frame.subprogram, callee))
-      return { ...body, term: { kind: 'goto', to: inline(graph, program, frame, callee, at(last + 1), options) } };
+      return finish({ kind: 'goto', to: inline(graph, program, frame, callee, at(last + 1), options) });
   }
   if (block.end === program.subprograms[frame.subprogram]!.end) {
     throw new VmError('invalid', program.name, 'control falls out of the subprogram', last);
   }
-  return { ...block, term: { kind: 'goto', to: at(block.end) } };
+  block.term = { kind: 'goto', to: at(block.end) };
 }
 
 /** A copy of `callee` whose exits go to `next`: r0 to r5 are the caller's, r6 to r9 its own. */

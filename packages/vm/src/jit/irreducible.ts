@@ -64,11 +64,15 @@ export function threadJumps(graph: Graph): void {
 /** The terminator with each target mapped. */
 export function redirect(term: Terminator, map: (to: number) => number): Terminator {
   switch (term.kind) {
-    case 'goto':
-      return { kind: 'goto', to: map(term.to) };
+    case 'goto': {
+      const to = map(term.to);
+      return to === term.to ? term : { kind: 'goto', to };
+    }
     case 'branch':
-    case 'may_goto':
-      return { ...term, taken: map(term.taken), next: map(term.next) };
+    case 'may_goto': {
+      const [taken, next] = [map(term.taken), map(term.next)];
+      return taken === term.taken && next === term.next ? term : { kind: term.kind, insn: term.insn, taken, next };
+    }
     case 'dispatch':
       return { ...term, targets: term.targets.map(map) };
     default:

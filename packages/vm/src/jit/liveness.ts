@@ -3,7 +3,6 @@
 import { opcodeOf } from '@libbpf-ts/isa';
 import type { BpfInsn, Opcode } from '@libbpf-ts/isa';
 
-import { successors } from './graph.ts';
 import type { Block, Graph } from './graph.ts';
 import type { Order } from './order.ts';
 
@@ -53,36 +52,48 @@ export function registerEffects(insn: BpfInsn, opcode: Opcode, index: number, ca
   }
 }
 
+/** A set of small numbers for each block, all in one array. */
+export interface BlockSets {
+  /** Words of a set; block `b` has those from `b * words` on. */
+  readonly words: number;
+  readonly bits: Int32Array;
+}
+
+export function blockSets(blocks: number, members: number): BlockSets {
+  const words = (members + 31) >> 5;
+  return { words, bits: new Int32Array(blocks * words) };
+}
+
 export interface Liveness {
-  /** By block: bit set of the variables that are live at its start. */
-  readonly in: readonly Uint32Array[];
+  /** By block: the variables that are live at its start. */
+  readonly in: BlockSets;
 }
 
 export function livenessOf(graph: Graph, order: Order, insns: readonly BpfInsn[], callUses: CallUses): Liveness {
-  const words = (graph.vars + 31) >> 5;
-  const sets = (): Uint32Array[] => graph.blocks.map(() => new Uint32Array(words));
-  const [uses, defs] = [sets(), sets()];
-  for (const id of order.rpo) blockEffects(graph.blocks[id]!, insns, callUses, uses[id]!, defs[id]!);
-  return { in: solve(graph, order, uses, defs) };
+  const uses = blockSets(graph.blocks.length, graph.vars);
+  const defs = blockSets(graph.blocks.length, graph.vars);
+  for (const id of order.rpo) blockEffects(graph.blocks[id]!, id, insns, callUses, uses, defs);
+  return { in: solve(order, uses, defs) };
 }
 
 /** What is live at the start of each block, from what each block reads before it writes it, and what it writes. */
-export function solve(graph: Graph, order: Order, uses: readonly Uint32Array[], defs: readonly Uint32Array[]): Uint32Array[] {
-  const words = uses[0]?.length ?? 0;
-  const live = graph.blocks.map(() => new Uint32Array(words));
-  const queued = new Uint8Array(graph.blocks.length).fill(1);
+export function solve(order: Order, uses: BlockSets, defs: BlockSets): BlockSets {
+  const { words } = uses;
+  const bits = new Int32Array(uses.bits.length);
+  const queued = new Uint8Array(order.place.length).fill(1);
   const queue = [...order.rpo];
   while (queue.length > 0) {
     const id = queue.pop()!;
     queued[id] = 0;
-    const next = successors(graph.blocks[id]!.term);
+    const next = order.succs[id]!;
     let changed = false;
     for (let word = 0; word < words; word++) {
       let out = 0;
-      for (const to of next) out |= live[to]![word]!;
-      const value = (uses[id]![word]! | (out & ~defs[id]![word]!)) >>> 0;
-      if (value !== live[id]![word]) changed = true;
-      live[id]![word] = value;
+      for (const to of next) out |= bits[to * words + word]!;
+      const at = id * words + word;
+      const value = uses.bits[at]! | (out & ~defs.bits[at]!);
+      if (value !== bits[at]) changed = true;
+      bits[at] = value;
     }
     if (!changed) continue;
     for (const pred of order.preds[id]!) {
@@ -90,15 +101,34 @@ export function solve(graph: Graph, order: Order, uses: readonly Uint32Array[], 
       queued[pred] = 1;
     }
   }
-  return live;
+  return { words, bits };
 }
 
-export function isLive(set: Uint32Array, variable: number): boolean {
-  return (set[variable >> 5]! & (1 << (variable & 31))) !== 0;
+export function has(sets: BlockSets, block: number, member: number): boolean {
+  return (sets.bits[block * sets.words + (member >> 5)]! & (1 << (member & 31))) !== 0;
+}
+
+/** Calls `each` with the members of a block's set, in order. */
+export function forEach(sets: BlockSets, block: number, each: (member: number) => void): void {
+  for (let word = 0; word < sets.words; word++) {
+    for (let rest = sets.bits[block * sets.words + word]!; rest !== 0; rest &= rest - 1)
+      each(word * 32 + 31 - Math.clz32(rest & -rest));
+  }
+}
+
+export function add(sets: BlockSets, block: number, member: number): void {
+  sets.bits[block * sets.words + (member >> 5)]! |= 1 << (member & 31);
 }
 
 /** Adds a block's upward-exposed uses and its definitions. */
-function blockEffects(block: Block, insns: readonly BpfInsn[], callUses: CallUses, uses: Uint32Array, defs: Uint32Array): void {
+function blockEffects(
+  block: Block,
+  id: number,
+  insns: readonly BpfInsn[],
+  callUses: CallUses,
+  uses: BlockSets,
+  defs: BlockSets,
+): void {
   let [used, defined] = [0, 0];
   const last = block.term.kind === 'branch' ? block.term.insn : -1;
   for (let index = block.start; index < block.end || index === last; index++) {
@@ -110,11 +140,10 @@ function blockEffects(block: Block, insns: readonly BpfInsn[], callUses: CallUse
     defined |= effects.defs;
   }
   if (block.term.kind === 'return') used |= 1 & ~defined;
-  const add = (set: Uint32Array, variable: number): void => void (set[variable >> 5]! |= 1 << (variable & 31));
   for (let reg = 0; reg < 10; reg++) {
-    if (used & (1 << reg)) add(uses, block.frame.vars[reg]!);
-    if (defined & (1 << reg)) add(defs, block.frame.vars[reg]!);
+    if (used & (1 << reg)) add(uses, id, block.frame.vars[reg]!);
+    if (defined & (1 << reg)) add(defs, id, block.frame.vars[reg]!);
   }
-  if (block.term.kind === 'dispatch') add(uses, block.term.selector);
-  if (block.select) add(defs, block.select.selector);
+  if (block.term.kind === 'dispatch') add(uses, id, block.term.selector);
+  if (block.select) add(defs, id, block.select.selector);
 }

@@ -22,7 +22,7 @@ import { buildGraph, subprogramAt } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { makeReducible, threadJumps } from './irreducible.ts';
 import { const32 } from './node.ts';
-import { isLive, livenessOf } from './liveness.ts';
+import { has, livenessOf } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { isReducible, orderOf } from './order.ts';
 import type { Order } from './order.ts';
@@ -192,7 +192,7 @@ class ModuleCompiler {
       order = orderOf(graph);
     } else if (unrollLoops(graph, order, this.#program, !this.#options.fuel)) order = orderOf(graph);
     const live = livenessOf(graph, order, insns, (index, insn) => this.#callUses(index, insn, subprogram));
-    const args = main ? 'main' : [1, 2, 3, 4, 5].filter((register) => isLive(live.in[0]!, register));
+    const args = main ? 'main' : [1, 2, 3, 4, 5].filter((register) => has(live.in, 0, register));
     const params: ValueType[] = args === 'main' ? [I32] : [I32, ...args.map((): ValueType => I64)];
     const index = this.#writer.declare(this.#writer.type(params, [I64]));
     const planned: PlannedFunction = { subprogram, index, args, graph, order, live };

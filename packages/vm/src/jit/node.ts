@@ -67,7 +67,12 @@ export class Node {
   }
 }
 
-const bitLength = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
+/** Significant bits of an unsigned 64-bit value. */
+export function bitLength(value: bigint): number {
+  const high = Number(value >> 32n);
+  return high === 0 ? 32 - Math.clz32(Number(value)) : 64 - Math.clz32(high);
+}
+
 const small: readonly Node[] = Array.from(
   { length: 64 },
   (_, k) => new Node(NODE.const, false, 32 - Math.clz32(k), undefined, undefined, undefined, k),
@@ -98,8 +103,7 @@ export function const64(value: bigint): Node {
 
 function newConst64(value: bigint): Node {
   const big = BigInt.asUintN(64, value);
-  const bits = big <= 0xffff_ffffn ? 32 - Math.clz32(Number(big)) : bitLength(big);
-  return new Node(NODE.const, true, bits, undefined, undefined, undefined, 0, big, big !== 0n);
+  return new Node(NODE.const, true, bitLength(big), undefined, undefined, undefined, 0, big, big !== 0n);
 }
 
 export const isConst = (node: Node): boolean => node.op === NODE.const;

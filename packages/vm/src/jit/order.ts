@@ -9,8 +9,11 @@ export interface Order {
   /** Place of a block in `rpo`; -1 where it is not reachable. */
   readonly place: Int32Array;
   readonly preds: readonly (readonly number[])[];
+  readonly succs: readonly (readonly number[])[];
   /** Immediate dominator; -1 for the entry. */
   readonly idom: Int32Array;
+  /** Some edge goes back in the order. */
+  readonly cyclic: boolean;
 }
 
 export interface Loops {
@@ -26,33 +29,42 @@ export function orderOf(graph: Graph): Order {
   const count = graph.blocks.length;
   const preorder: number[] = [];
   const parent = new Int32Array(count).fill(-1);
-  const rpo = depthFirst(graph, preorder, parent);
+  const succs = graph.blocks.map(({ term }) => successors(term));
+  const rpo = depthFirst(succs, preorder, parent);
   const place = new Int32Array(count).fill(-1);
   rpo.forEach((block, index) => (place[block] = index));
-  const preds: number[][] = Array.from({ length: count }, () => []);
-  for (const block of rpo) for (const next of successors(graph.blocks[block]!.term)) preds[next]!.push(block);
-  return { rpo, place, preds, idom: dominators(count, preorder, parent, preds) };
+  const preds: number[][] = succs.map(() => []);
+  let cyclic = false;
+  for (const block of rpo) {
+    for (const next of succs[block]!) {
+      preds[next]!.push(block);
+      if (place[next]! <= place[block]!) cyclic = true;
+    }
+  }
+  return { rpo, place, preds, succs, idom: dominators(count, preorder, parent, preds), cyclic };
 }
 
 /** Fills preorder and the tree's parents; returns reverse postorder. */
-function depthFirst(graph: Graph, preorder: number[], parent: Int32Array): number[] {
-  const seen = new Uint8Array(graph.blocks.length);
+function depthFirst(succs: readonly (readonly number[])[], preorder: number[], parent: Int32Array): number[] {
+  const seen = new Uint8Array(succs.length);
   const postorder: number[] = [];
-  const stack: { block: number; next: readonly number[]; at: number }[] = [];
+  /** Successors of a block that have been looked at. */
+  const cursor = new Int32Array(succs.length);
+  const stack: number[] = [];
   const enter = (block: number): void => {
     seen[block] = 1;
     preorder.push(block);
-    stack.push({ block, next: successors(graph.blocks[block]!.term), at: 0 });
+    stack.push(block);
   };
   enter(0);
   while (stack.length > 0) {
-    const top = stack[stack.length - 1]!;
-    const next = top.next[top.at++];
+    const block = stack[stack.length - 1]!;
+    const next = succs[block]![cursor[block]!++];
     if (next === undefined) {
-      postorder.push(top.block);
+      postorder.push(block);
       stack.pop();
     } else if (!seen[next]) {
-      parent[next] = top.block;
+      parent[next] = block;
       enter(next);
     }
   }
@@ -69,10 +81,14 @@ function dominators(
   const number = new Int32Array(count).fill(-1);
   preorder.forEach((block, index) => (number[block] = index));
   const size = preorder.length;
-  const semi = Int32Array.from({ length: size }, (_, index) => index);
-  const label = Int32Array.from(semi);
+  const semi = new Int32Array(size);
+  const tree = new Int32Array(size);
+  preorder.forEach((block, index) => {
+    semi[index] = index;
+    tree[index] = parent[block]! < 0 ? -1 : number[parent[block]!]!;
+  });
+  const label = semi.slice();
   const ancestor = new Int32Array(size).fill(-1);
-  const tree = Int32Array.from(preorder, (block) => (parent[block]! < 0 ? -1 : number[parent[block]!]!));
   const path: number[] = [];
   const evaluate = (vertex: number): number => {
     if (ancestor[vertex]! < 0) return vertex;
@@ -90,7 +106,7 @@ function dominators(
     for (const pred of preds[preorder[w]!]!) semi[w] = Math.min(semi[w]!, semi[evaluate(number[pred]!)]!);
     ancestor[w] = tree[w]!;
   }
-  const idom = Int32Array.from(tree);
+  const idom = tree.slice();
   for (let w = 1; w < size; w++) while (idom[w]! > semi[w]!) idom[w] = idom[idom[w]!]!;
   const result = new Int32Array(count).fill(-1);
   for (let w = 1; w < size; w++) result[preorder[w]!] = preorder[idom[w]!]!;
@@ -99,39 +115,42 @@ function dominators(
 
 /** Whether every loop has one entry: each edge back in order goes to a dominator. */
 export function isReducible(order: Order): boolean {
-  const { tin, tout } = treeIntervals(order);
+  if (!order.cyclic) return true;
+  const { enter, leave } = intervalsOf(order, order.idom);
   for (const block of order.rpo) {
     for (const pred of order.preds[block]!) {
-      if (order.place[pred]! >= order.place[block]! && !(tin[block]! <= tin[pred]! && tout[pred]! <= tout[block]!))
+      if (order.place[pred]! >= order.place[block]! && !(enter[block]! <= enter[pred]! && enter[pred]! < leave[block]!))
         return false;
     }
   }
   return true;
 }
 
-/** Entry and exit times on the dominator tree: a dominates b where a's interval holds b's. */
-function treeIntervals(order: Order): { tin: Int32Array; tout: Int32Array } {
-  const count = order.place.length;
-  const children: number[][] = Array.from({ length: count }, () => []);
-  for (const block of order.rpo) if (order.idom[block]! >= 0) children[order.idom[block]!]!.push(block);
-  const tin = new Int32Array(count);
-  const tout = new Int32Array(count);
-  const stack = [0];
-  const cursor = new Int32Array(count);
-  let time = 0;
-  tin[0] = time++;
-  while (stack.length > 0) {
-    const block = stack[stack.length - 1]!;
-    const child = children[block]![cursor[block]!++];
-    if (child === undefined) {
-      tout[block] = time++;
-      stack.pop();
-    } else {
-      tin[child] = time++;
-      stack.push(child);
-    }
+/**
+ * Numbers a forest whose parents come before their children in the order, so that what is below a block has the numbers
+ * from its `enter` up to its `leave`.
+ */
+export function intervalsOf({ rpo }: Order, parent: Int32Array): { enter: Int32Array; leave: Int32Array } {
+  const enter = new Int32Array(parent.length);
+  const leave = new Int32Array(parent.length);
+  // Sizes of the trees first, then the places in them.
+  for (let index = rpo.length - 1; index >= 0; index--) {
+    const block = rpo[index]!;
+    leave[block]!++;
+    if (parent[block]! >= 0) leave[parent[block]!]! += leave[block]!;
   }
-  return { tin, tout };
+  const next = new Int32Array(parent.length);
+  let time = 0;
+  for (const block of rpo) {
+    const up = parent[block]!;
+    const size = leave[block]!;
+    enter[block] = up < 0 ? time : next[up]!;
+    if (up < 0) time += size;
+    else next[up]! += size;
+    next[block] = enter[block]! + 1;
+    leave[block] = enter[block]! + size;
+  }
+  return { enter, leave };
 }
 
 /** Natural loops of a reducible graph, inner loops collapsed before outer ones look at them. */
@@ -140,8 +159,10 @@ export function loopsOf(order: Order): Loops {
   const of = new Int32Array(count).fill(-1);
   const parent = new Int32Array(count).fill(-1);
   const headers: number[] = [];
+  if (!order.cyclic) return { of, parent, headers };
   // The outermost loop found so far that holds a block, with path compression.
-  const outer = Int32Array.from({ length: count }, (_, block) => block);
+  const outer = new Int32Array(count);
+  for (let block = 0; block < count; block++) outer[block] = block;
   const find = (block: number): number => {
     let root = block;
     while (outer[root] !== root) root = outer[root]!;

@@ -25,6 +25,7 @@ const LEAST_GROWTH = 2000;
  * may drop their tests (not where every instruction is counted).
  */
 export function unrollLoops(graph: Graph, order: Order, program: VmProgram, exact: boolean): boolean {
+  if (!order.cyclic) return false;
   const loops = loopsOf(order);
   const outer = new Set(loops.headers.map((header) => loops.parent[header]!));
   const bodies = new Map<number, number[]>();
