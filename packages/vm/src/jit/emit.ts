@@ -80,7 +80,7 @@ export class Emitter {
   }
 
   /** Effects, then `last` (a condition, or r0 of a block that returns), left on the stack. `live` are values that something below needs. */
-  block(id: number, effects: readonly Effect[], last: Node | undefined, live: Iterable<Node>): void {
+  block(id: number, effects: readonly Effect[], last: Node | undefined, live: readonly Node[]): void {
     this.#enter(id);
     for (const effect of effects) countEffect(effect);
     if (last) count(last);
@@ -247,6 +247,7 @@ export class Emitter {
 
   /** Emits the pending loads that something still needs, since memory may change now. */
   #flush(): void {
+    if (this.#pending.size === 0) return;
     const pending = [...this.#pending];
     this.#pending.clear();
     for (const node of pending) this.#materialise(node);

@@ -44,7 +44,7 @@ export interface FunctionInput {
 export function translate(input: FunctionInput, record?: PlaceRecorder): FunctionBody {
   const { graph, order } = input;
   const prepared = prepare(input);
-  const code = new CodeWriter(1024);
+  const code = new CodeWriter(512 + 512 * graph.blocks.length);
   const locals = new FunctionFrame(input, prepared.context);
   const restore = (): void => {
     if (input.nests)
@@ -99,34 +99,40 @@ class BodyWriter implements StructureWriter {
   }
 
   hasMoves(from: number, to: number): boolean {
-    return this.#movesOf(from, to).length > 0;
+    return this.#paths.parent[to] !== from && this.#movesOf(from, to).length > 0;
   }
 
   moves(from: number, to: number): void {
+    if (this.#paths.parent[to] === from) return;
     const moves = this.#movesOf(from, to);
     if (moves.length > 0) this.#emitter.moves(from, moves);
   }
 
   #movesOf(from: number, to: number): [number, Node][] {
-    if (this.#paths.parent[to] === from) return [];
+    const { values } = this.#states[from]!;
     const moves: [number, Node][] = [];
-    this.#states[from]!.values.forEach((node, variable) => {
+    for (let variable = 0; variable < values.length; variable++) {
+      const node = values[variable];
       if (node && !(node.op === NODE.variable && node.k === variable) && this.#prepared.isLiveIn(to, variable))
         moves.push([variable, node]);
-    });
+    }
     return moves;
   }
 
   /** What must not be computed twice: values that a successor needs, and what loads from the stack may be answered with. */
-  #liveNodes(id: number, state: BlockCode): Set<Node> {
-    const live = new Set<Node>();
-    const { term } = this.#input.graph.blocks[id]!;
+  #liveNodes(id: number, { values, stored }: BlockCode): Node[] {
+    const live: Node[] = [];
+    const note = (node: Node): void => {
+      if (node.liveAt === id) return;
+      node.liveAt = id;
+      live.push(node);
+    };
     for (const next of this.#input.order.succs[id]!) {
-      state.values.forEach((node, variable) => {
-        if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable))
-          live.add(node);
-      });
-      if (this.#paths.parent[next] === id) for (const { value } of state.stored.values()) live.add(value);
+      for (let variable = 0; variable < values.length; variable++) {
+        const node = values[variable];
+        if (node && node.op !== NODE.const && node.op !== NODE.variable && this.#prepared.isLiveIn(next, variable)) note(node);
+      }
+      if (this.#paths.parent[next] === id) for (const { value } of stored.values()) note(value);
     }
     return live;
   }

@@ -46,6 +46,8 @@ export class Node {
   owner = -1;
   /** The same for other paths that emitted it for themselves. */
   elsewhere: { readonly owner: number; readonly local: number }[] | undefined = undefined;
+  /** The last block behind whose end it was found to be needed. */
+  liveAt = -1;
   /** Instruction that a load stands for. */
   insn = -1;
   /** An access that may trap and must not be dropped. */

@@ -20,12 +20,12 @@ export interface CodePlace {
 /** Types, imports, functions and exports in the order that the binary format wants. Import functions before declaring any. */
 export class ModuleWriter {
   readonly #types: Map<string, number> = new Map();
-  readonly #typeBytes: CodeWriter = new CodeWriter();
-  readonly #imports: CodeWriter = new CodeWriter();
+  readonly #typeBytes: CodeWriter = new CodeWriter(64);
+  readonly #imports: CodeWriter = new CodeWriter(64);
   #importCount = 0;
   #importedFunctions = 0;
   readonly #functions: FunctionBody[] = [];
-  readonly #exports: CodeWriter = new CodeWriter();
+  readonly #exports: CodeWriter = new CodeWriter(64);
   #exportCount = 0;
 
   /** Index of a function type. */
@@ -78,10 +78,12 @@ export class ModuleWriter {
   }
 
   finish(): { bytes: Uint8Array<ArrayBuffer>; places: CodePlace[] } {
-    const out = new CodeWriter(1024).raw(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
+    const code = this.#functions.reduce((sum, { code }) => sum + 64 + (code?.length ?? 0), 0);
+    const out = new CodeWriter(512 + this.#imports.length + this.#exports.length + code);
+    out.op(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     section(out, 1, this.#types.size, this.#typeBytes.bytes);
     if (this.#importCount > 0) section(out, 2, this.#importCount, this.#imports.bytes);
-    const types = new CodeWriter();
+    const types = new CodeWriter(16);
     for (const { type } of this.#functions) types.u32(type);
     section(out, 3, this.#functions.length, types.bytes);
     if (this.#exportCount > 0) section(out, 7, this.#exportCount, this.#exports.bytes);
@@ -90,18 +92,23 @@ export class ModuleWriter {
   }
 
   #writeCode(out: CodeWriter): CodePlace[] {
-    const bodies = new CodeWriter(1024);
-    const places: CodePlace[] = [];
-    this.#functions.forEach(({ code, locals }, index) => {
+    const count = this.#functions.length;
+    let size = lengthOfU32(count);
+    const declared = this.#functions.map(({ code, locals }, index) => {
       if (!code) throw new Error(`function ${index} has no body`);
-      const declared = localGroups(locals);
-      bodies.u32(declared.length + code.length + 1).raw(declared);
-      places.push({ index: this.#importedFunctions + index, start: bodies.length });
-      bodies.raw(code.bytes).end();
+      const groups = localGroups(locals);
+      const body = groups.length + code.length + 1;
+      size += lengthOfU32(body) + body;
+      return groups;
     });
-    section(out, 10, this.#functions.length, bodies.bytes);
-    const shift = out.length - bodies.length;
-    return places.map(({ index, start }) => ({ index, start: start + shift }));
+    out.byte(10).u32(size).u32(count);
+    return this.#functions.map(({ code }, index) => {
+      const groups = declared[index]!;
+      out.u32(groups.length + code!.length + 1).raw(groups);
+      const start = out.length;
+      out.raw(code!.bytes).end();
+      return { index: this.#importedFunctions + index, start };
+    });
   }
 
   #import(module: string, name: string): CodeWriter {
@@ -112,17 +119,24 @@ export class ModuleWriter {
 }
 
 function writeName(out: CodeWriter, name: string): CodeWriter {
-  const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0) & 127);
-  return out.u32(bytes.length).raw(bytes);
+  out.u32(name.length);
+  for (let at = 0; at < name.length; at++) out.byte(name.charCodeAt(at) & 127);
+  return out;
 }
 
 function section(out: CodeWriter, id: number, count: number, content: Uint8Array): void {
-  const head = new CodeWriter(8).u32(count);
   out
     .byte(id)
-    .u32(head.length + content.length)
-    .raw(head.bytes)
+    .u32(lengthOfU32(count) + content.length)
+    .u32(count)
     .raw(content);
+}
+
+/** Bytes of a number as unsigned LEB128. */
+function lengthOfU32(value: number): number {
+  let length = 1;
+  for (let rest = value >>> 7; rest !== 0; rest >>>= 7) length++;
+  return length;
 }
 
 function localGroups(locals: readonly ValueType[]): Uint8Array {
