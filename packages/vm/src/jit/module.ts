@@ -107,7 +107,6 @@ class ModuleCompiler {
     const writer = this.#writer;
     this.#importHelpers();
     writer.importMemory('vm', 'memory');
-    writer.importTable('vm', 'table');
     const taken = this.#program.subprograms.flatMap(({ addressTaken }, index) => (addressTaken ? [index] : []));
     this.#plan(0, true);
     for (const index of taken) this.#plan(index, false);
@@ -121,6 +120,8 @@ class ModuleCompiler {
       writer.define(fn.index, body.locals, body.code);
     }
     this.#exportEntries(taken);
+    // Each import of the table makes every later change of a slot slower.
+    if (writer.callsTable) writer.importTable('vm', 'table');
     const { bytes, places } = writer.finish();
     const table = this.#wantPlaces ? placeTable(recorded, places) : undefined;
     return {

@@ -6,6 +6,8 @@ import { OP } from './op.ts';
 export class CodeWriter {
   #bytes: Uint8Array;
   #length = 0;
+  /** It calls through the table. */
+  callsTable = false;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
@@ -110,9 +112,11 @@ export class CodeWriter {
     return this.byte(OP.call).u32(fn);
   }
   callIndirect(type: number): this {
+    this.callsTable = true;
     return this.byte(OP.call_indirect).u32(type).byte(0);
   }
   returnCallIndirect(type: number): this {
+    this.callsTable = true;
     return this.byte(OP.return_call_indirect).u32(type).byte(0);
   }
 

@@ -55,6 +55,7 @@ export class ModuleWriter {
     this.#import(module, name).byte(2).byte(0).u32(1);
   }
 
+  /** To be called where a function calls through a table, before `finish`. */
   importTable(module: string, name: string): void {
     this.#import(module, name).byte(1).byte(0x70).byte(0).u32(1);
   }
@@ -75,6 +76,11 @@ export class ModuleWriter {
   export(name: string, index: number): void {
     this.#exportCount++;
     writeName(this.#exports, name).byte(0).u32(index);
+  }
+
+  /** Whether some function calls through a table. */
+  get callsTable(): boolean {
+    return this.#functions.some(({ code }) => code?.callsTable);
   }
 
   finish(): { bytes: Uint8Array<ArrayBuffer>; places: CodePlace[] } {
