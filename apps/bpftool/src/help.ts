@@ -13,7 +13,8 @@ export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root,
       BPF_PROG_TEST_RUN.
   bpftool-ts gen skeleton OBJ [name NAME]
       Prints a TypeScript module that holds the object and types for its maps, programs and variables.
-  bpftool-ts help
+  bpftool-ts help [COMMAND] | version
+      COMMAND --help tells the grammar of that command.
 
   OBJ     an ELF object compiled by clang -target bpf; PROG a function of it (needed where it has several for the hook)
   HOOK    tcx/ingress | tcx/egress
@@ -23,3 +24,11 @@ export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root,
           Linux (/sys/kernel/btf/vmlinux) where there are any
   ENGINE  jit (default) | interpreter
 `;
+
+/** The grammar of one command; all of it for a name that has none of its own. */
+export function helpOf(command: string): string {
+  const [head, ...blocks] = HELP.split(/\n(?= {2}bpftool-ts )|\n\n/);
+  const found = blocks.filter((block) => block.startsWith(`  bpftool-ts ${command} `));
+  const words = blocks.at(-1)!.trimEnd();
+  return found.length === 0 ? HELP : `${head}\n\n${found.join('\n')}\n\n${words}\n`;
+}

@@ -1,19 +1,8 @@
 /** What `run` prints: JSON lines for programs, tables for a person. */
 
 import type { BpfMap } from 'libbpf-ts';
-import type { Attached } from './run.ts';
+import type { Attached, PacketResult } from './run-result.ts';
 import { count, table } from './table.ts';
-
-/** What became of one packet. */
-export interface PacketResult {
-  /** Counts from 1. */
-  readonly packet: number;
-  readonly len: number;
-  /** TCX_NEXT, TCX_PASS, TCX_DROP or TCX_REDIRECT. */
-  readonly verdict: string;
-  readonly code: number;
-  readonly path: readonly { readonly prog: string; readonly ret: number }[];
-}
 
 export interface RunSummary {
   /** For a person: `tcx/ingress of eth0`. */

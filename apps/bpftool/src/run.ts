@@ -11,7 +11,7 @@ import {
 } from '@libbpf-ts/pcap';
 import { VirtualClock } from '@libbpf-ts/kernel';
 import { BPF_ENABLE_STATS, BPF_PROG_TYPE_SCHED_CLS, BPF_STATS_RUN_TIME } from '@libbpf-ts/uapi';
-import { createKernel, load, tcx, type BpfObject, type Program, type ProgramSpec } from 'libbpf-ts';
+import { createKernel, load, tcx, type ProgramSpec } from 'libbpf-ts';
 import { Failure, usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { kernelBtfOf } from './kernel-btf.ts';
@@ -19,7 +19,8 @@ import { applySetting, parseSetting, type MapSetting } from './map-setting.ts';
 import { chooseProgram, inFile, openObject, splitObject, type ObjectArgument } from './object-argument.ts';
 import { progress } from './progress.ts';
 import { engineOf } from './prog-run.ts';
-import { packetLine, personReport, summaryLine, type PacketResult, type RunSummary } from './run-report.ts';
+import { packetLine, personReport, summaryLine, type RunSummary } from './run-report.ts';
+import type { Attached, PacketResult } from './run-result.ts';
 import { Sender } from './sender.ts';
 import { splitWords, valueOf } from './words.ts';
 
@@ -35,13 +36,6 @@ interface Request {
   readonly engine: 'jit' | 'interpreter' | undefined;
   readonly json: boolean;
   readonly btf: string | undefined;
-}
-
-/** A program that was attached, with the object that it came from. */
-export interface Attached {
-  readonly path: string;
-  readonly object: BpfObject;
-  readonly program: Program;
 }
 
 export function run(words: readonly string[], io: Io): number {

@@ -3,8 +3,7 @@
 import type { VirtualClock } from '@libbpf-ts/kernel';
 import type { NetDevice } from '@libbpf-ts/net';
 import { VERDICT_TC, type CapturedPacket, type PacketToWrite } from '@libbpf-ts/pcap';
-import type { PacketResult } from './run-report.ts';
-import type { Attached } from './run.ts';
+import type { Attached, PacketResult } from './run-result.ts';
 
 const TCX_NEXT = -1;
 

@@ -1,6 +1,6 @@
 /** Whether a member fits its structure. Mirrors the `check_member` and `check_kflag_member` of each kind. */
 
-import { isRegular, type TypeCheck } from './check-resolve.ts';
+import type { TypeCheck } from './check-resolve.ts';
 import type { BtfInt, BtfMember, BtfStruct, BtfType } from './types.ts';
 
 const bytesOf = (bits: number): number => Math.ceil(bits / 8);
@@ -81,3 +81,7 @@ function checkEnumField(check: TypeCheck, struct: BtfStruct, bit: number, size: 
   const bytes = size === 0 ? width / 8 : bytesOf(size + (bit % 8));
   checkFits(check, struct, bit >> 3, bytes);
 }
+
+/** An integer whose bits are a power of two of whole bytes. The kernel does not compare them with its size. */
+export const isRegular = (type: { readonly bit_offset: number; readonly bits: number }): boolean =>
+  type.bit_offset === 0 && [8, 16, 32, 64, 128].includes(type.bits);

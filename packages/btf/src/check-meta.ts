@@ -1,6 +1,6 @@
 /** First pass over BTF records: each by itself. Mirrors `btf_check_all_metas` and the `check_meta` of each kind. */
 
-import { BtfRefusal, type CheckedHeader } from './check.ts';
+import { BtfRefusal, type CheckedHeader } from './check-refusal.ts';
 import { BTF_KINDS, BTF_MAX_TYPE, BTF_VAR_GLOBAL_ALLOCATED, BTF_VAR_STATIC, type BtfKind } from './types.ts';
 
 const INFO_MASK = 0x9f00ffff;

@@ -1,8 +1,8 @@
 /** Second pass over BTF: types in relation to each other. Mirrors `btf_check_all_types` and the `resolve` of each kind. */
 
 import type { Btf } from './btf.ts';
-import { checkBitMember, checkMember } from './check-member.ts';
-import { BtfRefusal } from './check.ts';
+import { checkBitMember, checkMember, isRegular } from './check-member.ts';
+import { BtfRefusal } from './check-refusal.ts';
 import type {
   BtfArray,
   BtfDatasec,
@@ -309,10 +309,6 @@ export class TypeCheck {
     }
   }
 }
-
-/** An integer whose bits are a power of two of whole bytes. The kernel does not compare them with its size. */
-export const isRegular = (type: { readonly bit_offset: number; readonly bits: number }): boolean =>
-  type.bit_offset === 0 && [8, 16, 32, 64, 128].includes(type.bits);
 
 /** Characters beyond ASCII were judged as bytes in the first pass, where they stand in names of types. */
 const isIdentifierOrEmpty = (name: string): boolean =>

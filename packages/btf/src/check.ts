@@ -3,25 +3,13 @@
 import { Btf } from './btf.ts';
 import { BtfError } from './errors.ts';
 import { checkMeta } from './check-meta.ts';
+import { BtfRefusal, type BtfErrno, type CheckedHeader } from './check-refusal.ts';
 import { checkTypes } from './check-resolve.ts';
 import { BTF_MAGIC, BTF_MAX_NAME_OFFSET, BTF_MAX_TYPE, BTF_VERSION } from './types.ts';
-
-/** Errors that the kernel answers BTF with. */
-export type BtfErrno = 'EINVAL' | 'E2BIG' | 'ENOTSUPP' | 'ELOOP' | 'EEXIST';
 
 export type BtfVerdict =
   | { readonly ok: true; readonly btf: Btf }
   | { readonly ok: false; readonly errno: BtfErrno; readonly detail: string };
-
-/** Thrown inside the checks only; `checkBtf` turns it into a verdict. */
-export class BtfRefusal extends Error {
-  readonly errno: BtfErrno;
-
-  constructor(errno: BtfErrno, detail: string) {
-    super(detail);
-    this.errno = errno;
-  }
-}
 
 const MAX_SIZE = 16 * 1024 * 1024;
 const HEADER_SIZE = 24;
@@ -47,14 +35,6 @@ export function checkBtf(bytes: Uint8Array): BtfVerdict {
       return { ok: false, errno: 'EINVAL', detail: 'Invalid arg#1' };
     throw error;
   }
-}
-
-export interface CheckedHeader {
-  readonly hdr_len: number;
-  readonly type_off: number;
-  readonly type_len: number;
-  readonly str_off: number;
-  readonly str_len: number;
 }
 
 const invalid = (detail: string): BtfRefusal => new BtfRefusal('EINVAL', detail);

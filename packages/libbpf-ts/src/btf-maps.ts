@@ -5,7 +5,7 @@ import { STT_SECTION, type ElfSection } from '@libbpf-ts/elf';
 import { BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS, BPF_MAP_TYPE_PROG_ARRAY } from '@libbpf-ts/uapi';
 import { LoaderError } from './errors.ts';
 import { fixMapSizes } from './map-sizes.ts';
-import { sectionOf, type Parts } from './parse.ts';
+import { sectionOf, type Parts } from './parts.ts';
 import type { Fault, MapSpec } from './spec.ts';
 
 const LIBBPF_PIN_NONE = 0;

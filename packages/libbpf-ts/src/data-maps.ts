@@ -3,7 +3,7 @@
 import { type Btf, BTF_VAR_STATIC } from '@libbpf-ts/btf';
 import { SHT_NOBITS, SHT_PROGBITS, type ElfSection } from '@libbpf-ts/elf';
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_MAP_TYPE_ARRAY } from '@libbpf-ts/uapi';
-import type { Parts } from './parse.ts';
+import type { Parts } from './parts.ts';
 import type { MapOrigin, MapSpec } from './spec.ts';
 
 const PREFIXES: readonly (readonly [prefix: string, origin: MapOrigin, type: number])[] = [

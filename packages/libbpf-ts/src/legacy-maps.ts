@@ -4,7 +4,7 @@ import type { ElfSymbol } from '@libbpf-ts/elf';
 import { STT_SECTION } from '@libbpf-ts/elf';
 import { BPF_F_NUMA_NODE, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS } from '@libbpf-ts/uapi';
 import { fixMapSizes } from './map-sizes.ts';
-import { sectionOf, type Parts } from './parse.ts';
+import { sectionOf, type Parts } from './parts.ts';
 import type { Fault, MapSpec } from './spec.ts';
 
 /** Fields by position; bytes beyond those of a known layout must be zero. */

@@ -1,13 +1,14 @@
 /** Opens an object: ELF bytes to an `ObjectSpec`. Needs no kernel. */
 
 import { BtfError, parseBtf, parseBtfExt, type Btf, type BtfExt } from '@libbpf-ts/btf';
-import { parseElf, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, type ElfFile, type ElfSection } from '@libbpf-ts/elf';
+import { parseElf, SHT_NOBITS, type ElfFile, type ElfSection } from '@libbpf-ts/elf';
 import { LoaderError } from './errors.ts';
 import { collectExterns } from './externs.ts';
 import { fixDatasecs, fixExterns, fixHiddenFunctions } from './object-btf.ts';
 import { dataMaps, kconfigDataMap } from './data-maps.ts';
 import { btfMaps } from './btf-maps.ts';
 import { legacyMaps } from './legacy-maps.ts';
+import { sectionOf, type Parts } from './parts.ts';
 import { collectPrograms } from './programs.ts';
 import { attachRelocations } from './relocations.ts';
 import type { ExternSpec, MapSpec, ObjectSpec } from './spec.ts';
@@ -16,15 +17,6 @@ import { collectStructOps } from './struct-ops.ts';
 export interface ParseOptions {
   /** Name of the object: the beginning of the names of its data maps. Default `obj`. */
   readonly name?: string;
-}
-
-/** The parts of an object that every step of parsing reads. */
-export interface Parts {
-  readonly name: string;
-  readonly elf: ElfFile;
-  readonly btf: Btf | undefined;
-  readonly btfExt: BtfExt | undefined;
-  readonly notes: string[];
 }
 
 /**
@@ -55,14 +47,6 @@ export function parseObject(bytes: Uint8Array, options: ParseOptions = {}): Obje
     notes,
   };
 }
-
-/** A section by name, as libbpf takes it: the last one of that name. */
-export function sectionOf(elf: ElfFile, name: string): ElfSection | undefined {
-  return elf.sections.findLast((section) => section.name === name);
-}
-
-export const isCode = (section: ElfSection): boolean =>
-  section.type === SHT_PROGBITS && (section.flags & SHF_EXECINSTR) !== 0 && section.size > 0;
 
 /**
  * BTF is needed by `.maps`, struct_ops and externs only: an object without them loads though its BTF be damaged, as with libbpf.

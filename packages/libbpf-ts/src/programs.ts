@@ -15,7 +15,7 @@ import {
 } from '@libbpf-ts/elf';
 import { LoaderError } from './errors.ts';
 import { isIproute2 } from './legacy-maps.ts';
-import { isCode, type Parts } from './parse.ts';
+import { isCode, type Parts } from './parts.ts';
 import { guessSectionKind, sectionKind } from './sections.ts';
 import type { Fault, ProgramSpec } from './spec.ts';
 

@@ -10,7 +10,7 @@ import {
   type ElfSymbol,
 } from '@libbpf-ts/elf';
 import { BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, type BpfInsn } from '@libbpf-ts/isa';
-import { isCode, type Parts } from './parse.ts';
+import { isCode, type Parts } from './parts.ts';
 import { ByPlace } from './sorted.ts';
 import type { Fault, MapSpec, ProgramRelocation, ProgramSpec, RelocationTarget } from './spec.ts';
 

@@ -2,7 +2,7 @@
 
 import { skipModifiers } from '@libbpf-ts/btf';
 import { SHN_LORESERVE } from '@libbpf-ts/elf';
-import { sectionOf, type Parts } from './parse.ts';
+import { sectionOf, type Parts } from './parts.ts';
 import type { ProgramSpec, StructOpsSpec } from './spec.ts';
 
 export function collectStructOps(parts: Parts, functions: readonly ProgramSpec[]): StructOpsSpec[] {
