@@ -32,6 +32,7 @@ const recorders = {
   bpf: python('record_bpf.py'),
   capabilities: python('record_capabilities.py'),
   objects: python('record_objects.py'),
+  records: python('record_records.py'),
   'skb-helpers': [...python('record_skb_helpers.py'), join(root, 'packages/net/test/oracle/skb-helpers.jsonl')],
 };
 

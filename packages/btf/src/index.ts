@@ -17,8 +17,9 @@ export { BtfError, isBtfError } from './errors.ts';
 export type { BtfErrorCode } from './errors.ts';
 export { columnOf, lineOf, parseBtfExt } from './ext.ts';
 export type { BtfExt, CoreRelocation, ExtSection, FuncInfo, LineInfo } from './ext.ts';
-export { declTagsOf, findSpecialFields } from './fields.ts';
-export type { SpecialField, SpecialFieldKind } from './fields.ts';
+export { declTagsOf } from './fields.ts';
+export { checkOwnership, MAP_FIELDS, parseRecord, structRecords } from './record.ts';
+export type { FieldKind, KernelTypes, RecordErrno, RecordField, RecordResult } from './record.ts';
 export { formatJson, formatText, jsonText, plainText } from './format.ts';
 export { essentialName } from './name-index.ts';
 export {

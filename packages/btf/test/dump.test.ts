@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BTF_INT_SIGNED, BtfBuilder, declare, dumpC, findSpecialFields, isBtfError, parseBtf, type Btf } from '@libbpf-ts/btf';
+import { BTF_INT_SIGNED, BtfBuilder, declare, dumpC, isBtfError, parseBtf, type Btf } from '@libbpf-ts/btf';
 
 interface Ids {
   readonly int: number;
@@ -100,64 +100,6 @@ describe('C declarations', () => {
   ])('%s', (_, add, expected) => {
     const { btf, id } = make(add);
     expect(dumpC(btf, [id])).toBe(expected);
-  });
-});
-
-describe('special fields of map values', () => {
-  const lock = (b: BtfBuilder): number => b.struct('bpf_spin_lock', 4, [{ name: 'val', type: 1, bit_offset: 0 }]);
-  const timer = (b: BtfBuilder): number =>
-    b.struct('bpf_timer', 16, [{ name: '__opaque', type: b.array(3, 2, 1), bit_offset: 0 }]);
-
-  test('are found through nested structures and arrays, in order', () => {
-    const { btf, id } = make((b, { u64 }) => {
-      const inner = b.struct('inner', 24, [
-        { name: 'count', type: u64, bit_offset: 0 },
-        { name: 'timer', type: timer(b), bit_offset: 64 },
-      ]);
-      const pair = b.array(inner, 2, 1);
-      return b.struct('value', 64, [
-        { name: 'items', type: pair, bit_offset: 64 },
-        { name: 'lock', type: lock(b), bit_offset: 0 },
-      ]);
-    });
-    expect(findSpecialFields(btf, id)).toEqual([
-      { kind: 'SPIN_LOCK', offset: 0, size: 4 },
-      { kind: 'TIMER', offset: 16, size: 16 },
-      { kind: 'TIMER', offset: 40, size: 16 },
-    ]);
-  });
-
-  test('kernel pointers tell what they point to', () => {
-    const { btf, id } = make((b) => {
-      const task = b.struct('task_struct', 0, []);
-      const pointer = (tag: string): number => b.ptr(b.modifier('TYPE_TAG', task, tag));
-      return b.struct('value', 24, [
-        { name: 'a', type: pointer('kptr'), bit_offset: 0 },
-        { name: 'b', type: pointer('kptr_untrusted'), bit_offset: 64 },
-        { name: 'c', type: pointer('user'), bit_offset: 128 },
-      ]);
-    });
-    expect(findSpecialFields(btf, id).map(({ kind, offset, type_id }) => [kind, offset, btf.type(type_id!).name])).toEqual([
-      ['KPTR_REF', 0, 'task_struct'],
-      ['KPTR_UNREF', 8, 'task_struct'],
-    ]);
-  });
-
-  test('a list head names its elements', () => {
-    const { btf, id } = make((b) => {
-      const head = b.struct('bpf_list_head', 16, []);
-      const value = b.struct('value', 16, [{ name: 'head', type: head, bit_offset: 0 }]);
-      b.declTag('contains:foo:node', value, 0);
-      return value;
-    });
-    expect(findSpecialFields(btf, id)).toEqual([
-      { kind: 'LIST_HEAD', offset: 0, size: 16, contains: { type: 'foo', node: 'node' } },
-    ]);
-  });
-
-  test('one that is misplaced is refused', () => {
-    const { btf, id } = make((b) => b.struct('value', 24, [{ name: 'timer', type: timer(b), bit_offset: 32 }]));
-    expect(() => findSpecialFields(btf, id)).toThrowError(expect.objectContaining({ code: 'BTF_BAD_VALUE' }));
   });
 });
 

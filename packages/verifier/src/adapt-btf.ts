@@ -1,10 +1,10 @@
 /** `Btf` of `@libbpf-ts/btf` as the narrow view that the verifier reads. */
 
 import type { Btf, BtfType } from '@libbpf-ts/btf';
-import type { BtfKindName, BtfTypeView, VerifierBtf } from './types.ts';
+import type { BtfField, BtfKindName, BtfTypeView, VerifierBtf } from './types.ts';
 
-/** `kernel`: these are the kernel's own types, not a program's. */
-export function adaptBtf(btf: Btf, kernel: boolean): VerifierBtf {
+/** `kernel`: these are the kernel's own types, not a program's. `record`: managed fields of a program's structures. */
+export function adaptBtf(btf: Btf, kernel: boolean, record?: (id: number) => readonly BtfField[] | undefined): VerifierBtf {
   const views = new Map<number, BtfTypeView>();
   let tags: Map<number, { readonly name: string; readonly componentIdx: number }[]> | undefined;
   return {
@@ -24,6 +24,7 @@ export function adaptBtf(btf: Btf, kernel: boolean): VerifierBtf {
       tags ??= collectTags(btf);
       return tags.get(id) ?? [];
     },
+    ...(record ? { record } : {}),
   };
 }
 

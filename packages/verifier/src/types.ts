@@ -144,6 +144,10 @@ export interface BtfField {
   readonly structName?: string;
   readonly btf_id?: number;
   readonly kernel?: boolean;
+  /** For list heads and tree roots (and kptrs of local types): the BTF that `btf_id` is in. */
+  readonly btf?: VerifierBtf;
+  /** For list heads and tree roots: offset of the node in an element. */
+  readonly nodeOffset?: number;
 }
 
 /** What the verifier needs to know of a map. */
@@ -232,6 +236,8 @@ export interface VerifierBtf {
   find(name: string, kind: BtfKindName): number;
   /** Decl tags that point at `id`. */
   declTags(id: number): readonly { readonly name: string; readonly componentIdx: number }[];
+  /** Managed fields of a structure that a program may allocate; undefined where it has none (`btf_find_struct_meta`). */
+  record?(id: number): readonly BtfField[] | undefined;
 }
 
 /** Capabilities that matter here, of the user namespace or token that loads. */

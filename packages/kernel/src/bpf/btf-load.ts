@@ -27,6 +27,15 @@ export function btfLoad(call: BpfCall<18>): number {
   if (!verdict.ok && !outcome.error) throw new KernelError(verdict.errno, verdict.detail, 'btf');
   if (outcome.error) throw outcome.error;
   const object = new BtfObject(kernel, () => bytes);
+  const records = object.structRecords;
+  if (!records.ok) {
+    object.abandon();
+    throw new KernelError(
+      records.errno,
+      'a structure has fields that the kernel manages, and they are not as it takes them',
+      'btf',
+    );
+  }
   kernel.btfs.add(object);
   return task.installObject(object);
 }

@@ -1,6 +1,6 @@
 /** BPF_MAP_CREATE. Mirrors map_create and map_check_btf of kernel/bpf/syscall.c; the order of lines is the order of the kernel's checks. */
 
-import { findSpecialFields, isBtfError, sizeOf, type Btf } from '@libbpf-ts/btf';
+import { checkOwnership, isBtfError, MAP_FIELDS, parseRecord, sizeOf, type Btf } from '@libbpf-ts/btf';
 import {
   BPF_F_NUMA_NODE,
   BPF_F_RDONLY_PROG,
@@ -29,6 +29,8 @@ import {
 } from '@libbpf-ts/uapi';
 import type { BtfField } from '@libbpf-ts/verifier';
 
+import type { BtfObject } from '../btf-object.ts';
+import { fieldsOf, kernelTypesOf } from '../btf-record.ts';
 import type { BpfCall } from '../call.ts';
 import { BpfMap } from '../map.ts';
 import type { MapCreateAttr, MapTypeOps } from '../map-type.ts';
@@ -121,7 +123,7 @@ function createMap(call: BpfCall<0>, ops: MapTypeOps, attr: MapCreateAttr, name:
 function addBtf(call: BpfCall<0>, map: BpfMap, attr: MapCreateAttr): void {
   const object = call.task.btf(attr.btf_fd | 0, 'btf_fd');
   if (object.isKernel) throw new KernelError('EACCES', "the BTF is the kernel's own", 'btf_fd');
-  if (attr.btf_value_type_id !== 0) checkBtf(call, map, object.btf, attr);
+  if (attr.btf_value_type_id !== 0) checkBtf(call, map, object, attr);
   map.holdBtf(object);
   map.btfKeyTypeId = attr.btf_key_type_id;
   map.btfValueTypeId = attr.btf_value_type_id;
@@ -129,7 +131,8 @@ function addBtf(call: BpfCall<0>, map: BpfMap, attr: MapCreateAttr): void {
 }
 
 /** `map_check_btf`. */
-function checkBtf(call: BpfCall<0>, map: BpfMap, btf: Btf, attr: MapCreateAttr): void {
+function checkBtf(call: BpfCall<0>, map: BpfMap, object: BtfObject, attr: MapCreateAttr): void {
+  const { btf } = object;
   const { btf_key_type_id: key, btf_value_type_id: value } = attr;
   if (key !== 0) {
     if (sizeOfType(btf, key) !== map.keySize)
@@ -139,8 +142,16 @@ function checkBtf(call: BpfCall<0>, map: BpfMap, btf: Btf, attr: MapCreateAttr):
   }
   if (sizeOfType(btf, value) !== map.valueSize)
     throw new KernelError('EINVAL', `type ${value} does not have the value's ${map.valueSize} bytes`, 'btf_value_type_id');
-  map.record = specialFields(btf, value);
-  if (map.record.length > 0) checkRecord(call, map);
+  const parsed = parseRecord(btf, value, MAP_FIELDS, map.valueSize, kernelTypesOf(call.kernel));
+  // A value whose fields are not as the kernel takes them has none, and is a map's value all the same.
+  const fields = parsed.ok ? parsed.value : [];
+  map.record = fieldsOf(btf, object.verifierView, fields);
+  if (fields.length > 0) {
+    checkRecord(call, map);
+    const metas = object.structRecords;
+    const errno = checkOwnership(btf, fields, metas.ok ? metas.value : new Map());
+    if (errno) throw new KernelError(errno, 'what the value may own is not as the kernel takes it', 'btf_value_type_id');
+  }
   map.ops.checkBtf?.(map, btf, key, value);
 }
 
@@ -150,19 +161,6 @@ function sizeOfType(btf: Btf, id: number): number | undefined {
     return sizeOf(btf, id);
   } catch (error) {
     if (isBtfError(error)) return undefined;
-    throw error;
-  }
-}
-
-function specialFields(btf: Btf, id: number): BtfField[] {
-  try {
-    return findSpecialFields(btf, id).map(({ kind, offset, size, type_id }) => {
-      const field: BtfField = { type: `BPF_${kind}`, offset, size };
-      return type_id === undefined ? field : { ...field, btf_id: type_id, structName: btf.type(type_id).name };
-    });
-  } catch (error) {
-    if (isBtfError(error))
-      throw new KernelError(error.code === 'BTF_TOO_LARGE' ? 'E2BIG' : 'EINVAL', error.message, 'btf_value_type_id');
     throw error;
   }
 }
