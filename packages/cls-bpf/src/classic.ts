@@ -1,15 +1,7 @@
 /** Classic BPF, as `tcpdump -ddd` prints it, and its translation to eBPF. Mirrors bpf_check_classic and bpf_convert_filter. */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { KernelError, __sk_buff } from '@libbpf-ts/uapi';
-
-/** `struct sock_filter`. */
-export interface ClassicInsn {
-  readonly code: number;
-  readonly jt: number;
-  readonly jf: number;
-  readonly k: number;
-}
+import { KernelError, __sk_buff, type ClassicInsn } from '@libbpf-ts/uapi';
 
 const MAX_INSNS = 4096;
 const MEMORY_WORDS = 16;

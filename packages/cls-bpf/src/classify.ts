@@ -11,11 +11,11 @@ import {
   TC_ACT_STOLEN,
   TC_ACT_TRAP,
   TC_ACT_UNSPEC,
+  TCA_CLS_FLAGS_SKIP_SW,
 } from '@libbpf-ts/uapi';
 
 import { gotoChain, runActions } from './actions.ts';
 import type { Block, Chain, Filter, Proto } from './model.ts';
-import { TCA_CLS_FLAGS_SKIP_SW } from './numbers.ts';
 
 /** Times that a packet may start again (RECLASSIFY) or change chains before it is dropped. */
 const MAX_RECLASSIFY_LOOP = 16;
@@ -100,8 +100,6 @@ export class ClsRunner implements TcRunner {
 
   #runFilter(filter: Filter, skb: Skb, device: NetDevice): number {
     if (filter.genFlags & TCA_CLS_FLAGS_SKIP_SW) return filter.directAction ? TC_ACT_UNSPEC : 0;
-    filter.stats.packets++;
-    filter.stats.bytes += skb.len;
     const prog = filter.link?.prog ?? filter.prog;
     const ret = prog ? prog.run(skb.address) : filter.classic!.loaded.run(skb.address);
     const net = netOf(this.#kernel);

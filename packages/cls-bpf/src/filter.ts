@@ -1,57 +1,63 @@
 /** cls_bpf filters by request: make, change, delete, flush. The order of the checks is the kernel's. */
 
-import type { BpfProg, Task } from '@libbpf-ts/kernel';
-import { netnsOf } from '@libbpf-ts/net';
+import type { Task } from '@libbpf-ts/kernel';
 import {
-  BPF_PROG_TYPE_SCHED_ACT,
   BPF_PROG_TYPE_SCHED_CLS,
   KernelError,
-  TC_ACT_PIPE,
-  TC_ACT_STOLEN,
-  TC_ACT_UNSPEC,
-} from '@libbpf-ts/uapi';
-
-import type { TcAction } from './actions.ts';
-import { loadClassic } from './load-classic.ts';
-import type { Block, Chain, Filter, Proto } from './model.ts';
-import {
-  FIRST_AUTO_PRIO,
-  INGRESS_PARENT,
-  TC_H_MIN_EGRESS,
-  TC_H_MIN_INGRESS,
   TCA_BPF_FLAG_ACT_DIRECT,
   TCA_CLS_FLAGS_NOT_IN_HW,
   TCA_CLS_FLAGS_SKIP_HW,
   TCA_CLS_FLAGS_SKIP_SW,
-} from './numbers.ts';
-import {
-  answerRequest,
-  TcRefusal,
-  type ActionRequest,
-  type FilterPlace,
-  type FilterRequest,
-  type FilterSelection,
-  type TcAnswer,
-} from './request.ts';
+} from '@libbpf-ts/uapi';
+
+import { makeActions } from './action-request.ts';
+import { acquireActions } from './action-state.ts';
+import { dropIfUnused } from './chain.ts';
+import { loadClassic } from './load-classic.ts';
+import type { Block, Chain, Filter, Proto } from './model.ts';
+import { autoHandle, chainIndex, checkProtocol, filterOf, findBlock, findProto } from './place.ts';
+import { TcRefusal, type FilterMessage, type FilterOptions } from './request.ts';
 import { holderOf, hookName, tcState } from './state.ts';
 
-/** RTM_NEWTFILTER: makes a filter, or (where prio and handle name one) changes it in its place. */
-export function addFilter(task: Task, request: FilterRequest): TcAnswer {
-  return answerRequest(task, 'RTM_NEWTFILTER', () => {
-    const block = findBlock(task, request);
-    if ((request.kind ?? 'bpf') === '' || request.protocol === 0)
-      throw new TcRefusal('EINVAL', 'Filter kind and protocol must be specified', 'protocol');
-    if ((request.kind ?? 'bpf') !== 'bpf') throw new TcRefusal('ENOENT', 'TC classifier not found', 'kind');
-    const { proto, isNew } = findProto(block, request);
-    const old = request.handle ? proto.filters.find(({ handle }) => handle === request.handle) : undefined;
-    if (old && request.excl) throw new TcRefusal('EEXIST', 'Filter already exists', 'handle');
-    if (!old && !request.create)
-      throw new TcRefusal('ENOENT', 'Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter');
-    if (old?.link)
-      throw new KernelError('EPERM', `filter 0x${old.handle.toString(16)} belongs to link ${old.link.id}`, 'handle');
-    const filter = makeFilter(task, proto, old, request);
-    insert(task, proto, isNew, filter, old);
-  });
+const KIND_SIZE = 16;
+
+/** RTM_NEWTFILTER (`tc_new_tfilter`): makes a filter, or (where priority and handle name one) changes it in its place. */
+export function newFilter(task: Task, message: FilterMessage): void {
+  if (message.prio === 0 && !message.create) throw zeroPriority();
+  const block = findBlock(task, message.place);
+  checkKindLength(message.kind);
+  const { proto, isNew } = findProto(block, chainIndex(message.place), message.prio, message.protocol);
+  if (isNew) checkNewPriority(message);
+  else checkKind(message.kind);
+  const old = filterOf(proto, message.handle);
+  if (!old && !message.create) throw needsCreate();
+  if (old && message.excl) throw new TcRefusal('EEXIST', 'Filter already exists', 'handle');
+  if (old?.link) throw ownedByLink(old);
+  if (!message.options) throw new KernelError('EINVAL', 'a bpf filter needs options', 'options');
+  const filter = makeFilter(task, proto, old, message.handle, message.options());
+  insert(task, proto, isNew, filter, old);
+}
+
+function checkNewPriority({ kind, protocol, create }: FilterMessage): void {
+  if (!kind || protocol === 0)
+    throw new TcRefusal('EINVAL', 'Filter kind and protocol must be specified', kind ? 'protocol' : 'kind');
+  if (!create) throw needsCreate();
+  if (kind !== 'bpf') throw new TcRefusal('ENOENT', 'TC classifier not found', 'kind');
+}
+
+const zeroPriority = (): TcRefusal => new TcRefusal('ENOENT', 'Invalid filter command with priority of zero', 'prio');
+const needsCreate = (): TcRefusal =>
+  new TcRefusal('ENOENT', 'Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter', 'create');
+const ownedByLink = ({ handle, link }: Filter): KernelError =>
+  new KernelError('EPERM', `filter 0x${handle.toString(16)} belongs to link ${link!.id}`, 'handle');
+
+function checkKindLength(kind = ''): void {
+  if (kind.length >= KIND_SIZE) throw new TcRefusal('EINVAL', 'Specified TC filter name too long', 'kind');
+}
+
+function checkKind(kind: string | undefined): void {
+  if (kind !== undefined && kind !== 'bpf')
+    throw new TcRefusal('EINVAL', 'Specified filter kind does not match existing one', 'kind');
 }
 
 /** Puts a filter (that holds its programs) into its place. */
@@ -75,27 +81,48 @@ export function insert(task: Task, proto: Proto, isNew: boolean, filter: Filter,
   if (old) state.release(old);
 }
 
-/** RTM_DELTFILTER: one filter (prio and handle), all of a priority, or with neither the whole chain. */
-export function deleteFilter(task: Task, selection: FilterSelection): TcAnswer {
-  return answerRequest(task, 'RTM_DELTFILTER', () => {
-    const block = findBlock(task, selection);
-    const chain = block.chains.get(selection.chain ?? 0);
-    if (!selection.prio && (selection.protocol || selection.handle)) {
-      throw new TcRefusal('ENOENT', 'Cannot flush filters with protocol, handle or kind set', 'prio');
-    }
-    if (!chain) throw new TcRefusal('ENOENT', 'Cannot find specified filter chain', 'chain');
-    if (!selection.prio) return flushChain(task, chain);
-    const proto = chain.protos.find(
-      ({ prio, protocol }) => prio === selection.prio && (!selection.protocol || protocol === selection.protocol),
-    );
-    if (!proto) throw new TcRefusal('ENOENT', 'Filter with specified priority/protocol not found', 'prio');
-    const gone = selection.handle ? proto.filters.filter(({ handle }) => handle === selection.handle) : proto.filters;
-    if (gone.length === 0) throw new TcRefusal('ENOENT', 'Specified filter handle not found', 'handle');
-    const owned = gone.find(({ link }) => link !== undefined);
-    if (owned)
-      throw new KernelError('EPERM', `filter 0x${owned.handle.toString(16)} belongs to link ${owned.link!.id}`, 'handle');
-    removeFilters(task.kernel, proto, gone);
-  });
+/** RTM_DELTFILTER (`tc_del_tfilter`): one filter (prio and handle), all of a priority, or with neither the whole chain. */
+export function removeFilter(task: Task, message: FilterMessage): void {
+  const { prio, protocol, handle, kind } = message;
+  if (prio === 0 && (protocol !== 0 || handle !== 0 || kind !== undefined))
+    throw new TcRefusal('ENOENT', 'Cannot flush filters with protocol, handle or kind set', 'prio');
+  const block = findBlock(task, message.place);
+  checkKindLength(kind);
+  const chain = block.chains.get(chainIndex(message.place));
+  if (prio === 0) {
+    if (chain) flushChain(task, chain);
+    return;
+  }
+  if (!chain) throw new TcRefusal('ENOENT', 'Cannot find specified filter chain', 'chain');
+  const proto = protoOf(chain, message);
+  const gone = handle === 0 ? proto.filters : [filterIn(proto, handle)];
+  const owned = gone.find(({ link }) => link !== undefined);
+  if (owned) throw ownedByLink(owned);
+  removeFilters(task.kernel, proto, gone);
+}
+
+/** RTM_GETTFILTER of one filter (`tc_get_tfilter`). */
+export function oneFilter(task: Task, message: FilterMessage): Filter {
+  if (message.prio === 0) throw zeroPriority();
+  const block = findBlock(task, message.place);
+  checkKindLength(message.kind);
+  const chain = block.chains.get(chainIndex(message.place));
+  if (!chain) throw new TcRefusal('EINVAL', 'Cannot find specified filter chain', 'chain');
+  return filterIn(protoOf(chain, message), message.handle);
+}
+
+function protoOf(chain: Chain, { prio, protocol, kind }: FilterMessage): Proto {
+  const proto = chain.protos.find((each) => each.prio === prio);
+  if (!proto) throw new TcRefusal('ENOENT', 'Filter with specified priority/protocol not found', 'prio');
+  checkProtocol(proto, protocol);
+  checkKind(kind);
+  return proto;
+}
+
+function filterIn(proto: Proto, handle: number): Filter {
+  const filter = filterOf(proto, handle);
+  if (!filter) throw new TcRefusal('ENOENT', 'Specified filter handle not found', 'handle');
+  return filter;
 }
 
 /** Takes filters out of their priority; what is empty then goes too. */
@@ -103,7 +130,7 @@ export function removeFilters(kernel: Task['kernel'], proto: Proto, gone: readon
   const { chain } = proto;
   proto.filters = proto.filters.filter((filter) => !gone.includes(filter));
   if (proto.filters.length === 0) chain.protos = chain.protos.filter((each) => each !== proto);
-  if (chain.protos.length === 0) chain.block.chains.delete(chain.index);
+  dropIfUnused(chain);
   tcState(kernel).refresh(chain.block);
   for (const filter of gone) tcState(kernel).release(filter);
 }
@@ -112,109 +139,51 @@ function flushChain(task: Task, chain: Chain): void {
   for (const proto of chain.protos.slice()) removeFilters(task.kernel, proto, proto.filters.slice());
 }
 
-/** The block that a request is about. Throws ENODEV, EINVAL. */
-export function findBlock(task: Task, place: FilterPlace): Block {
-  const state = tcState(task.kernel);
-  if ('block' in place) {
-    const block = state.shared.get(place.block);
-    if (!block) throw new TcRefusal('EINVAL', 'Block of given index was not found', 'block');
-    return block;
-  }
-  const device = netnsOf(task).byIndex(place.ifindex);
-  if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${place.ifindex}`, 'ifindex');
-  const qdisc = state.qdiscs.get(device);
-  if (!qdisc || place.parent >>> 16 !== 0xffff) throw new TcRefusal('EINVAL', "Parent Qdisc doesn't exists", 'parent');
-  if (place.parent === TC_H_MIN_EGRESS && qdisc.egress) return qdisc.egress;
-  if (place.parent === TC_H_MIN_INGRESS || (place.parent === INGRESS_PARENT && qdisc.kind === 'ingress')) return qdisc.ingress;
-  throw new TcRefusal('EINVAL', "Specified class doesn't exist", 'parent');
-}
-
-/** The priority that a request names, or a new one that is not in the chain yet. */
-export function findProto(
-  block: Block,
-  request: { readonly chain?: number; readonly prio?: number; readonly protocol: number },
-): { readonly proto: Proto; readonly isNew: boolean } {
-  const index = request.chain ?? 0;
-  const chain = block.chains.get(index) ?? { block, index, protos: [] };
-  const same = request.prio ? chain.protos.find(({ prio }) => prio === request.prio) : undefined;
-  if (same && same.protocol !== request.protocol)
-    throw new TcRefusal('EINVAL', 'Filter with specified priority/protocol not found', 'protocol');
-  if (same) return { proto: same, isNew: false };
-  const prio = request.prio || autoPrio(chain);
-  return { proto: { chain, prio, protocol: request.protocol, filters: [] }, isNew: true };
-}
-
-/** Just before the first priority that there is. */
-function autoPrio(chain: Chain): number {
-  const first = chain.protos[0]?.prio;
-  return first === undefined ? FIRST_AUTO_PRIO : first - 1;
-}
-
-/** The least handle from 1 on that is free. */
-export function autoHandle(proto: Proto): number {
-  for (let handle = 1; ; handle++) if (!proto.filters.some((filter) => filter.handle === handle)) return handle;
-}
-
-function makeFilter(task: Task, proto: Proto, old: Filter | undefined, request: FilterRequest): Filter {
-  const { fd, ops, flags = 0, flagsGen = 0 } = request;
+/** `cls_bpf_change`, `cls_bpf_set_parms`. What a change does not say is not kept. */
+function makeFilter(task: Task, proto: Proto, old: Filter | undefined, asked: number, options: FilterOptions): Filter {
+  const { fd, ops, flags, flagsGen } = options;
   if ((fd === undefined) === (ops === undefined))
     throw new KernelError('EINVAL', 'a filter has either a program or classic instructions', 'fd');
-  const actions = readActions(task, request.actions ?? []);
-  if (flags & ~TCA_BPF_FLAG_ACT_DIRECT) throw new KernelError('EINVAL', 'unknown flags', 'flags');
-  checkGenFlags(flagsGen);
-  const prog = fd === undefined ? undefined : progOf(task, fd, BPF_PROG_TYPE_SCHED_CLS);
-  const classic = ops && { ops, loaded: loadClassic(task.kernel, ops) };
-  if (flagsGen & TCA_CLS_FLAGS_SKIP_SW) throw new KernelError('EOPNOTSUPP', 'no hardware here takes the filter', 'flagsGen');
-  const filter: Filter = {
-    handle: old?.handle ?? (request.handle || autoHandle(proto)),
-    proto,
-    prog,
-    classic,
-    actions,
-    classid: (request.classid ?? 0) >>> 0,
-    name: request.name ?? '',
-    directAction: (flags & TCA_BPF_FLAG_ACT_DIRECT) !== 0,
-    genFlags: flagsGen | TCA_CLS_FLAGS_NOT_IN_HW,
-    stats: { packets: 0, bytes: 0 },
-    link: undefined,
-  };
-  const holder = holderOf(filter);
-  prog?.acquire(holder);
-  for (const action of actions) if (action.kind === 'bpf') action.prog.acquire(holder);
+  const { block } = proto.chain;
+  const actions = makeActions(task, options.actions);
+  let filter: Filter | undefined;
+  try {
+    if (flags & ~TCA_BPF_FLAG_ACT_DIRECT) throw new KernelError('EINVAL', `flags 0x${flags.toString(16)} are unknown`, 'flags');
+    checkGenFlags(flagsGen);
+    const prog = fd === undefined ? undefined : task.prog(fd, 'fd', BPF_PROG_TYPE_SCHED_CLS);
+    if (ops === null) throw new KernelError('EINVAL', 'the instructions are not as many as said', 'ops');
+    const classic = ops && { ops, loaded: loadClassic(task.kernel, ops) };
+    if (flagsGen & TCA_CLS_FLAGS_SKIP_SW) {
+      classic?.loaded.unload();
+      throw new KernelError('EOPNOTSUPP', 'no hardware here takes the filter', 'flagsGen');
+    }
+    filter = {
+      handle: old?.handle ?? (asked || autoHandle(proto)),
+      proto,
+      prog,
+      classic,
+      actions: actions.list,
+      classid: (options.classid ?? 0) >>> 0,
+      name: options.name,
+      directAction: (flags & TCA_BPF_FLAG_ACT_DIRECT) !== 0,
+      genFlags: flagsGen | TCA_CLS_FLAGS_NOT_IN_HW,
+      link: undefined,
+    };
+  } finally {
+    if (!filter) actions.abandon();
+  }
+  hold(block, filter);
   return filter;
+}
+
+function hold(block: Block, filter: Filter): void {
+  const holder = holderOf(filter);
+  filter.prog?.acquire(holder);
+  acquireActions(block, filter.actions, holder);
 }
 
 function checkGenFlags(flags: number): void {
   const both = TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW;
   if (flags & ~both || (flags & both) === both)
     throw new KernelError('EINVAL', 'flags_gen is skip_hw, skip_sw or neither', 'flagsGen');
-}
-
-function progOf(task: Task, fd: number, type: number): BpfProg {
-  return task.prog(fd, 'fd', type);
-}
-
-function readActions(task: Task, requests: readonly ActionRequest[]): TcAction[] {
-  return requests.map((request): TcAction => {
-    const stats = { packets: 0, bytes: 0, drops: 0 };
-    if (request.kind === 'gact') return { ...request, stats };
-    if (request.kind === 'bpf')
-      return {
-        kind: 'bpf',
-        prog: progOf(task, request.fd, BPF_PROG_TYPE_SCHED_ACT),
-        action: request.action ?? TC_ACT_UNSPEC,
-        stats,
-      };
-    const device = netnsOf(task).byIndex(request.ifindex);
-    if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${request.ifindex}`, 'ifindex');
-    const { mode, direction } = request;
-    return {
-      kind: 'mirred',
-      mode,
-      direction,
-      device,
-      action: request.action ?? (mode === 'redirect' ? TC_ACT_STOLEN : TC_ACT_PIPE),
-      stats,
-    };
-  });
 }

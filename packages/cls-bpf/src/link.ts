@@ -6,11 +6,19 @@
 
 import { BpfLink, type AttachTypeOps, type LinkOps, type Task } from '@libbpf-ts/kernel';
 import { ETH_P_ALL } from '@libbpf-ts/net';
-import { BPF_LINK_CREATE, BPF_PROG_TYPE_SCHED_CLS, BufferMemory, KernelError } from '@libbpf-ts/uapi';
+import {
+  BPF_LINK_CREATE,
+  BPF_PROG_TYPE_SCHED_CLS,
+  BufferMemory,
+  KernelError,
+  TCA_CLS_FLAGS_NOT_IN_HW,
+  TCM_IFINDEX_MAGIC_BLOCK,
+} from '@libbpf-ts/uapi';
 
-import { autoHandle, findBlock, findProto, insert, removeFilters } from './filter.ts';
+import { insert, removeFilters } from './filter.ts';
 import type { ClsBpfLink, ClsBpfLinkData, Filter } from './model.ts';
-import { BPF_LINK_TYPE_CLS_BPF, BPF_TC_FILTER, TCA_CLS_FLAGS_NOT_IN_HW, TCM_IFINDEX_MAGIC_BLOCK } from './numbers.ts';
+import { BPF_LINK_TYPE_CLS_BPF, BPF_TC_FILTER } from './numbers.ts';
+import { autoHandle, findBlock, findProto } from './place.ts';
 import { hookName } from './state.ts';
 
 /** Offsets of our member of the attr's link_create: parent, handle, priority. */
@@ -52,7 +60,7 @@ export const clsBpfAttachOps: AttachTypeOps = {
     const place = ifindex === TCM_IFINDEX_MAGIC_BLOCK ? { block: parent } : { ifindex, parent };
     const block = findBlock(task, place);
     if (read(ATTR.flags) !== 0) throw new KernelError('EINVAL', 'a filter link takes no flags', 'flags');
-    const { proto, isNew } = findProto(block, { chain: 0, prio: read(ATTR.priority), protocol: ETH_P_ALL });
+    const { proto, isNew } = findProto(block, 0, read(ATTR.priority), ETH_P_ALL);
     const handle = read(ATTR.handle) || autoHandle(proto);
     if (proto.filters.some((filter) => filter.handle === handle))
       throw new KernelError('EEXIST', `there is a filter with handle ${handle}`, 'handle');
@@ -64,11 +72,10 @@ export const clsBpfAttachOps: AttachTypeOps = {
       prog: undefined,
       classic: undefined,
       classid: 0,
-      name: '',
+      name: undefined,
       directAction: true,
       genFlags: TCA_CLS_FLAGS_NOT_IN_HW,
       actions: [],
-      stats: { packets: 0, bytes: 0 },
       link,
     };
     data.filter = filter;

@@ -2,9 +2,10 @@
 
 import type { Kernel } from '@libbpf-ts/kernel';
 import { skbPacketLoad } from '@libbpf-ts/net';
+import type { ClassicInsn } from '@libbpf-ts/uapi';
 import type { LoadedProgram } from '@libbpf-ts/vm';
 
-import { checkClassic, convertClassic, type ClassicInsn } from './classic.ts';
+import { checkClassic, convertClassic } from './classic.ts';
 
 /** Throws EINVAL, EOPNOTSUPP. */
 export function loadClassic(kernel: Kernel, ops: readonly ClassicInsn[]): LoadedProgram {

@@ -2,21 +2,16 @@
 
 import type { BpfLink, BpfProg } from '@libbpf-ts/kernel';
 import type { NetDevice } from '@libbpf-ts/net';
+import type { ClassicInsn } from '@libbpf-ts/uapi';
 import type { LoadedProgram } from '@libbpf-ts/vm';
 
 import type { TcAction } from './actions.ts';
-import type { ClassicInsn } from './classic.ts';
 
 export interface ClsBpfLinkData {
   /** Undefined once the filter is gone. */
   filter: Filter | undefined;
 }
 export type ClsBpfLink = BpfLink<ClsBpfLinkData>;
-
-export interface FilterStats {
-  packets: number;
-  bytes: number;
-}
 
 /** One cls_bpf program (`struct cls_bpf_prog`). */
 export interface Filter {
@@ -27,12 +22,11 @@ export interface Filter {
   readonly classic: { readonly ops: readonly ClassicInsn[]; readonly loaded: LoadedProgram } | undefined;
   readonly classid: number;
   /** The annotation that dumps show: usually the object file and its section. */
-  readonly name: string;
+  readonly name: string | undefined;
   readonly directAction: boolean;
   readonly genFlags: number;
   readonly actions: readonly TcAction[];
-  readonly stats: FilterStats;
-  /** Counts: which packets it was run for. */
+  /** The link that owns it; undefined for a filter made by request. */
   link: ClsBpfLink | undefined;
 }
 
@@ -51,6 +45,8 @@ export interface Chain {
   readonly index: number;
   /** Ascending priority. */
   protos: Proto[];
+  /** Actions that go on here (`goto chain`): while there are any the chain stays, though it be empty. */
+  holds: number;
 }
 
 /** The filters of one hook, or of several where it is shared (`struct tcf_block`). */

@@ -1,45 +1,151 @@
-/** clsact and ingress qdiscs. */
+/** clsact and ingress qdiscs. The order of the checks is the kernel's. */
 
 import type { Task } from '@libbpf-ts/kernel';
 import { netnsOf, type NetDevice } from '@libbpf-ts/net';
-import { KernelError } from '@libbpf-ts/uapi';
+import {
+  INGRESS_PARENT,
+  KernelError,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  TC_H_CLSACT,
+  TCA,
+  type NetlinkRequest,
+} from '@libbpf-ts/uapi';
 
 import { filtersOf, type Block, type Qdisc } from './model.ts';
-import { answerRequest, TcRefusal, type QdiscRequest, type TcAnswer } from './request.ts';
+import { expectU32, readTcMessage, TcRefusal } from './request.ts';
 import { tcState, type TcState } from './state.ts';
 
-/** RTM_NEWQDISC with NLM_F_CREATE | NLM_F_EXCL. */
-export function addQdisc(task: Task, request: QdiscRequest): TcAnswer {
-  return answerRequest(task, 'RTM_NEWQDISC', () => {
-    const device = deviceOf(task, request.ifindex);
-    const { kind } = request;
-    if (kind !== 'clsact' && kind !== 'ingress') throw new TcRefusal('ENOENT', 'Specified qdisc kind is unknown', 'kind');
-    const state = tcState(task.kernel);
-    if (state.qdiscs.has(device)) throw new TcRefusal('EEXIST', 'Exclusivity flag on, cannot modify', 'kind');
-    const ingress = blockFor(state, request.ingressBlock);
-    const egress = kind === 'clsact' ? blockFor(state, request.egressBlock) : undefined;
-    state.qdiscs.set(device, { kind, device, ingress, egress });
-    state.hadQdisc.add(device.uid);
-    join(state, ingress, device, 'ingress');
-    if (egress) join(state, egress, device, 'egress');
-  });
+const TC_H_ROOT = 0xffff_ffff;
+
+/** RTM_NEWQDISC as it was sent, for one device. */
+interface QdiscMessage {
+  readonly device: NetDevice;
+  readonly parent: number;
+  readonly handle: number;
+  readonly kind: string | undefined;
+  readonly flags: number;
+  readonly ingressBlock: number;
+  readonly egressBlock: number;
 }
 
-/** RTM_DELQDISC: its filters go with it, and links that own some of them become defunct. */
-export function removeQdisc(task: Task, request: { readonly ifindex: number; readonly kind?: string }): TcAnswer {
-  return answerRequest(task, 'RTM_DELQDISC', () => {
-    const device = deviceOf(task, request.ifindex);
-    const state = tcState(task.kernel);
-    const qdisc = state.qdiscs.get(device);
-    if (!qdisc) {
-      // A queue that was used before holds a placeholder, whose handle is not the one asked for.
-      if (state.hadQdisc.has(device.uid)) throw new TcRefusal('EINVAL', 'Invalid handle', 'kind');
-      throw new TcRefusal('ENOENT', 'Cannot find specified qdisc on specified device', 'kind');
-    }
-    if (request.kind !== undefined && request.kind !== qdisc.kind)
-      throw new TcRefusal('EINVAL', 'Invalid qdisc name: must match existing qdisc', 'kind');
-    destroyQdisc(state, qdisc);
-  });
+function readQdiscMessage(task: Task, request: NetlinkRequest): QdiscMessage {
+  const { head, attributes } = readTcMessage(request);
+  for (const type of [TCA.ingressBlock, TCA.egressBlock]) expectU32(attributes, type, true);
+  const device = netnsOf(task).byIndex(head.ifindex);
+  if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${head.ifindex}`, 'ifindex');
+  return {
+    device,
+    parent: head.parent,
+    handle: head.handle,
+    kind: attributes.text(TCA.kind),
+    flags: request.flags,
+    ingressBlock: attributes.u32(TCA.ingressBlock) ?? 0,
+    egressBlock: attributes.u32(TCA.egressBlock) ?? 0,
+  };
+}
+
+const isSet = ({ flags }: QdiscMessage, bits: number): boolean => (flags & bits) === bits;
+const otherKind = (): TcRefusal => new TcRefusal('EINVAL', 'Invalid qdisc name: must match existing qdisc', 'kind');
+
+/** RTM_NEWQDISC (`tc_modify_qdisc`): makes a qdisc, takes the place of one, or changes one (which has nothing to change). */
+export function changeQdisc(task: Task, request: NetlinkRequest): void {
+  const message = readQdiscMessage(task, request);
+  const state = tcState(task.kernel);
+  const there = message.parent === 0 ? byHandle(state, message) : byParent(state, message);
+  if (there === undefined) return createQdisc(state, message);
+  if (isSet(message, NLM_F_EXCL)) throw new TcRefusal('EEXIST', 'Exclusivity flag on, cannot modify', 'kind');
+  if (message.kind !== undefined && message.kind !== there.kind) throw otherKind();
+}
+
+/** The qdisc that a request without a parent is about. */
+function byHandle(state: TcState, { device, handle }: QdiscMessage): Qdisc {
+  if (handle === 0) throw new TcRefusal('EINVAL', 'Handle cannot be zero', 'handle');
+  const there = handle === INGRESS_PARENT ? state.qdiscs.get(device) : undefined;
+  if (!there) throw new TcRefusal('ENOENT', 'Specified qdisc not found', 'handle');
+  return there;
+}
+
+/** The qdisc to change; undefined where one is to be made. */
+function byParent(state: TcState, message: QdiscMessage): Qdisc | undefined {
+  const { device, parent, handle, kind } = message;
+  if (parent !== TC_H_CLSACT) return void checkOtherParent(message);
+  state.hadQdisc.add(device.uid);
+  const there = state.qdiscs.get(device);
+  if (handle === 0) {
+    const other = isSet(message, NLM_F_EXCL) || (kind !== undefined && kind !== there?.kind);
+    return isSet(message, NLM_F_CREATE | NLM_F_REPLACE) && other ? undefined : there;
+  }
+  if (there && handle === INGRESS_PARENT) return there;
+  if (there && !isSet(message, NLM_F_REPLACE)) throw new TcRefusal('EEXIST', 'NLM_F_REPLACE needed to override', 'handle');
+  if ((handle & 0xffff) !== 0) throw new TcRefusal('EINVAL', 'Invalid minor handle', 'handle');
+  return undefined;
+}
+
+/** Parents besides the ingress queue: only the root is there, and neither kind may be it. */
+function checkOtherParent({ parent, kind }: QdiscMessage): void {
+  if (parent !== TC_H_ROOT) throw new TcRefusal('ENOENT', 'Failed to find specified qdisc', 'parent');
+  checkKnownKind(kind);
+  throw new KernelError('EOPNOTSUPP', `${kind} goes under the parent ffff:fff1 only`, 'parent');
+}
+
+function checkKnownKind(kind: string | undefined): asserts kind is Qdisc['kind'] {
+  if (kind !== 'clsact' && kind !== 'ingress') throw new TcRefusal('ENOENT', 'Specified qdisc kind is unknown', 'kind');
+}
+
+function createQdisc(state: TcState, message: QdiscMessage): void {
+  const { device, kind, ingressBlock, egressBlock } = message;
+  if (!isSet(message, NLM_F_CREATE))
+    throw new TcRefusal('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag', 'mode');
+  checkKnownKind(kind);
+  if (kind === 'ingress' && egressBlock)
+    throw new TcRefusal('EOPNOTSUPP', 'Egress block sharing is not supported', 'egressBlock');
+  const old = state.qdiscs.get(device);
+  const taken = [old?.ingress.index, old?.egress?.index];
+  if (
+    (ingressBlock && ingressBlock === egressBlock) ||
+    [ingressBlock, egressBlock].some((each) => each && taken.includes(each))
+  )
+    throw new TcRefusal('EBUSY', 'block dev insert failed', 'egressBlock');
+  if (old) destroyQdisc(state, old);
+  const ingress = blockFor(state, ingressBlock);
+  const egress = kind === 'clsact' ? blockFor(state, egressBlock) : undefined;
+  state.qdiscs.set(device, { kind, device, ingress, egress });
+  join(state, ingress, device, 'ingress');
+  if (egress) join(state, egress, device, 'egress');
+}
+
+/** RTM_DELQDISC (`tc_get_qdisc`): its filters go with it, and links that own some of them become defunct. */
+export function deleteQdisc(task: Task, request: NetlinkRequest): void {
+  const message = readQdiscMessage(task, request);
+  const state = tcState(task.kernel);
+  const { device, parent, kind } = message;
+  const there = state.qdiscs.get(device);
+  const named = parent === 0 ? nameByHandle(there, message) : nameByParent(state, there, message);
+  if (kind !== undefined && kind !== named) throw otherKind();
+  if (parent === 0) throw new TcRefusal('EINVAL', 'Classid cannot be zero', 'parent');
+  if (!there || named !== there.kind) throw new TcRefusal('ENOENT', 'Cannot delete qdisc with handle of zero', 'handle');
+  destroyQdisc(state, there);
+}
+
+/** The kind of the qdisc with that handle. */
+function nameByHandle(there: Qdisc | undefined, { handle }: QdiscMessage): string {
+  if (!there || handle !== INGRESS_PARENT)
+    throw new TcRefusal('ENOENT', 'Failed to find qdisc with specified handle', 'handle');
+  return there.kind;
+}
+
+/** The kind of the qdisc under that parent. A queue that was used before holds a placeholder, whose handle is 0. */
+function nameByParent(state: TcState, there: Qdisc | undefined, { device, parent, handle }: QdiscMessage): string {
+  const isRoot = parent === TC_H_ROOT;
+  if (!isRoot && parent >>> 16 !== 0xffff)
+    throw new TcRefusal('ENOENT', 'Failed to find qdisc with specified classid', 'parent');
+  if (!isRoot && !state.hadQdisc.has(device.uid))
+    throw new TcRefusal('ENOENT', 'Cannot find specified qdisc on specified device', 'ifindex');
+  const found = isRoot ? undefined : there;
+  if (handle !== 0 && handle !== (found ? INGRESS_PARENT : 0)) throw new TcRefusal('EINVAL', 'Invalid handle', 'handle');
+  return found?.kind ?? 'noop';
 }
 
 /** Takes a qdisc off its device. */
@@ -47,12 +153,6 @@ export function destroyQdisc(state: TcState, qdisc: Qdisc): void {
   state.qdiscs.delete(qdisc.device);
   leave(state, qdisc.ingress, qdisc.device, 'ingress');
   if (qdisc.egress) leave(state, qdisc.egress, qdisc.device, 'egress');
-}
-
-function deviceOf(task: Task, ifindex: number): NetDevice {
-  const device = netnsOf(task).byIndex(ifindex);
-  if (!device) throw new KernelError('ENODEV', `no device has the ifindex ${ifindex}`, 'ifindex');
-  return device;
 }
 
 function blockFor(state: TcState, index = 0): Block {

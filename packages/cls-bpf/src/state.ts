@@ -4,19 +4,23 @@ import { stateKey, type BpfProg, type Fork, type Kernel, type StateKey } from '@
 import type { NetDevice } from '@libbpf-ts/net';
 
 import { twinAction } from './actions.ts';
+import { ActionIndexes, releaseActions } from './action-state.ts';
 import { ClsRunner } from './classify.ts';
 import { loadClassic } from './load-classic.ts';
 import { filtersOf, type Block, type Chain, type Filter, type Proto, type Qdisc } from './model.ts';
 
 export class TcState {
   readonly kernel: Kernel;
+  /** Numbers of the actions there are. */
+  readonly indexes: ActionIndexes;
   readonly qdiscs: Map<NetDevice, Qdisc> = new Map();
   readonly shared: Map<number, Block> = new Map();
   /** Uids of the devices that ever had a qdisc: their ingress queue stays, and changes what a deletion answers. */
   readonly hadQdisc: Set<number> = new Set();
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, indexes: ActionIndexes = new ActionIndexes()) {
     this.kernel = kernel;
+    this.indexes = indexes;
   }
 
   newBlock(index: number): Block {
@@ -40,14 +44,14 @@ export class TcState {
     if (!link) filter.prog?.release(holder);
     const { classic } = filter;
     if (classic) this.kernel.defer(() => classic.loaded.unload());
-    for (const action of filter.actions) if (action.kind === 'bpf') action.prog.release(holder);
+    releaseActions(this, filter, holder);
     const prog = link?.prog ?? filter.prog;
     if (prog)
       this.kernel.record({ action: 'detach', hook: hookName(filter), prog: prog.id, ...(link ? { link: link.id } : {}) });
   }
 
   twin(fork: Fork): TcState {
-    const copy = new TcState(fork.kernel);
+    const copy = new TcState(fork.kernel, this.indexes.copy());
     for (const uid of this.hadQdisc) copy.hadQdisc.add(uid);
     const blocks = new Map<Block, Block>();
     const twinBlock = (block: Block): Block => {
@@ -75,7 +79,7 @@ export class TcState {
 }
 
 function twinChain(chain: Chain, block: Block, fork: Fork): void {
-  const copy: Chain = { block, index: chain.index, protos: [] };
+  const copy: Chain = { block, index: chain.index, protos: [], holds: chain.holds };
   block.chains.set(chain.index, copy);
   for (const proto of chain.protos) {
     const twin: Proto = { chain: copy, prio: proto.prio, protocol: proto.protocol, filters: [] };
@@ -90,7 +94,6 @@ function twinFilter(filter: Filter, proto: Proto, fork: Fork): Filter {
     ...filter,
     proto,
     prog: fork.twinOf(filter.prog),
-    stats: { ...filter.stats },
     actions: filter.actions.map((action) => twinAction(action, fork)),
     classic: classic && {
       ops: classic.ops,

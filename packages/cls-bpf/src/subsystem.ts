@@ -4,6 +4,7 @@ import type { Subsystem } from '@libbpf-ts/kernel';
 import { ensureNet, registerPacketTypes } from '@libbpf-ts/net';
 
 import { clsBpfAttachOps, clsBpfLinkOps } from './link.ts';
+import { tcMessages } from './messages.ts';
 import { BPF_TC_FILTER } from './numbers.ts';
 import { destroyQdisc } from './qdisc.ts';
 import { tcState } from './state.ts';
@@ -15,6 +16,7 @@ export const clsBpf: Subsystem = (kernel) => {
   registerPacketTypes(kernel);
   kernel.linkTypes.register(clsBpfLinkOps.name, clsBpfLinkOps);
   kernel.attachTypes.register(BPF_TC_FILTER, clsBpfAttachOps);
+  for (const [type, handler] of tcMessages) kernel.netlink.register(type, handler);
   net.unregisterListeners.push((device) => {
     const qdisc = state.qdiscs.get(device);
     if (qdisc) kernel.because(undefined, `device ${device} removed`, () => destroyQdisc(state, qdisc));

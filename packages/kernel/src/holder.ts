@@ -3,6 +3,8 @@
 export type Holder =
   /** A file descriptor of a task. */
   | { readonly kind: 'fd'; readonly task: number; readonly fd: number }
+  /** Memory that a task has mapped (mmap). */
+  | { readonly kind: 'mapping'; readonly task: number; readonly at: number }
   /** A pin in bpffs. */
   | { readonly kind: 'pin'; readonly path: string }
   /** A link holds its program (or its struct_ops map). */
@@ -21,6 +23,8 @@ export function holderKey(holder: Holder): string {
   switch (holder.kind) {
     case 'fd':
       return `fd ${holder.task} ${holder.fd}`;
+    case 'mapping':
+      return `mapping ${holder.task} ${holder.at}`;
     case 'pin':
       return `pin ${holder.path}`;
     case 'link':
@@ -43,6 +47,8 @@ export function holderText(holder: Holder, taskName: (id: number) => string = (i
       return `fd ${holder.fd} of task ${taskName(holder.task)}`;
     case 'pin':
       return `pin ${holder.path}`;
+    case 'mapping':
+      return `memory mapped by task ${taskName(holder.task)}`;
     case 'link':
       return `link ${holder.id}`;
     case 'hook':
@@ -56,7 +62,7 @@ export function holderText(holder: Holder, taskName: (id: number) => string = (i
   }
 }
 
-/** fds and pins are what user space holds (`bpf_map_inc_with_uref`); the rest is the kernel's own. */
+/** fds, mapped memory and pins are what user space holds (`bpf_map_inc_with_uref`); the rest is the kernel's own. */
 export function isUserHolder(holder: Holder): boolean {
-  return holder.kind === 'fd' || holder.kind === 'pin';
+  return holder.kind === 'fd' || holder.kind === 'pin' || holder.kind === 'mapping';
 }

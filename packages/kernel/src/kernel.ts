@@ -21,6 +21,7 @@ import type { BpfMap } from './map.ts';
 import type { MapTypeOps } from './map-type.ts';
 import type { KernelObject, ObjectKind } from './object.ts';
 import { findChains, type HolderChain } from './ownership.ts';
+import type { NetlinkHandler } from './netlink.ts';
 import type { BpfProg } from './prog.ts';
 import type { HelperFactory, ProgTypeOps } from './prog-type.ts';
 import { Registry } from './registry.ts';
@@ -103,6 +104,8 @@ export class Kernel implements Disposable {
   /** Helpers that every program type may have, by BPF_FUNC_* number. */
   readonly helpers: Registry<number, HelperFactory> = new Registry('helper');
   readonly kfuncs: Registry<string, HelperFactory> = new Registry('kfunc');
+  /** NETLINK_ROUTE messages by RTM_* type. */
+  readonly netlink: Registry<number, NetlinkHandler> = new Registry('netlink message');
   readonly btfContributions: Registry<string, BtfContribution> = new Registry('BTF contribution');
   /** Set by the network subsystem. */
   network: NetworkHooks | undefined;

@@ -8,6 +8,7 @@ import type { Erased } from './erased.ts';
 import type { Fork } from './fork.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfMap, MapTemplate } from './map.ts';
+import type { MappedRange } from './mapping.ts';
 import type { BpfProg } from './prog.ts';
 import type { Task } from './task.ts';
 
@@ -68,6 +69,10 @@ export interface MapTypeOps<T = Erased> {
   forEach?(map: BpfMap<T>, visit: (key: number, value: number) => boolean | void): number;
   /** `map_direct_value_addr`: address of byte `off` of the only value; undefined where `off` is outside. */
   valueAddress?(map: BpfMap<T>, off: number): number | undefined;
+  /**
+   * `map_mmap`: the bytes that a mapping of `length` bytes (whole pages) from `offset` on shows, or `-errno`. ENOTSUPP where omitted.
+   */
+  mmap?(map: BpfMap<T>, offset: number, length: number, writable: boolean): MappedRange | number;
   /**
    * `map_check_btf`: key (0: none given) and value types, as types of `btf`; their sizes are checked already. Throws. Where omitted any types
    * of the right sizes will do, but the key's must be given. `mapCheckNoBtf` refuses BTF altogether (ENOTSUPP).

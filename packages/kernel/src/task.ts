@@ -7,6 +7,9 @@ import {
   KernelError,
   type BpfAttr,
   type BpfCmdNumber,
+  type Mapping,
+  type NetlinkAnswer,
+  type NetlinkRequest,
   type Syscalls,
   type UserMemory,
 } from '@libbpf-ts/uapi';
@@ -24,6 +27,8 @@ import type { Holder } from './holder.ts';
 import type { Kernel } from './kernel.ts';
 import type { BpfLink } from './link.ts';
 import type { BpfMap } from './map.ts';
+import { mmapMap, Mappings } from './mapping.ts';
+import { answerNetlink } from './netlink.ts';
 import type { KernelObject, ObjectKind } from './object.ts';
 import { ObjectFile, PlainFile, type OpenFile } from './open-file.ts';
 import type { BpfProg } from './prog.ts';
@@ -65,6 +70,8 @@ export class Task implements Syscalls, Twinnable, Disposable {
   readonly capabilities: Capabilities;
   #fds: FdTable;
   readonly #typedUser: TypedUser = new TypedUser();
+  /** Maps' memory that this task has mapped. */
+  readonly mappings: Mappings;
   #exited = false;
   /** The refusal of the last bpf(2) call in words; undefined where it succeeded. For the TypeScript side: errno says less. */
   get lastError(): KernelError | undefined {
@@ -99,6 +106,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
     this.name = name;
     this.uid = options.uid ?? 0;
     this.capabilities = { ...ALL_CAPABILITIES, ...options.capabilities };
+    this.mappings = new Mappings(id);
     this.#fds = new FdTable(options.fdLimit ?? 1_048_576);
     for (let fd = 0; fd < 3; fd++) this.#fds.install(new PlainFile());
   }
@@ -132,6 +140,14 @@ export class Task implements Syscalls, Twinnable, Disposable {
 
   ifNameToIndex(name: string): number {
     return this.kernel.network?.ifNameToIndex(this, name) ?? -ERRNO.ENODEV;
+  }
+
+  rtnetlink(request: NetlinkRequest): NetlinkAnswer {
+    return answerNetlink(this, request);
+  }
+
+  mmap(fd: number, length: number, offset: number, writable: boolean): Mapping | number {
+    return mmapMap(this, this.mappings, { fd, length, offset, writable });
   }
 
   fdInfo(fd: number): string | number {
@@ -205,6 +221,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
         this.#fds.remove(fd);
         file.closed(this.fdHolder(fd));
       }
+      this.mappings.unmapAll();
       for (const { value, ops } of this.#state.values()) ops.exit?.(value, this);
     });
     this.kernel.forgetTask(this);
@@ -289,6 +306,7 @@ export class Task implements Syscalls, Twinnable, Disposable {
       if (!copy) files.set(file, (copy = file.twin(fork)));
       return copy;
     });
+    twin.mappings.copyFrom(this.mappings, fork);
     for (const [key, { value, ops }] of this.#state) twin.#state.set(key, { value: ops.clone(value, fork), ops });
     return twin;
   }

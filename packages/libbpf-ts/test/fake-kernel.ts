@@ -1,6 +1,13 @@
 /** A `Syscalls` that notes what it is asked and answers with fresh file descriptors, or with the refusals that a test plans. */
 
-import { BPF_OBJ_GET_INFO_BY_FD, type BpfAttr, type BpfCmdNumber, type Syscalls, type UserMemory } from '@libbpf-ts/uapi';
+import {
+  BPF_OBJ_GET_INFO_BY_FD,
+  type BpfAttr,
+  type BpfCmdNumber,
+  type NetlinkAnswer,
+  type Syscalls,
+  type UserMemory,
+} from '@libbpf-ts/uapi';
 
 export interface Asked {
   readonly cmd: number;
@@ -38,6 +45,14 @@ export class FakeKernel implements Syscalls {
 
   ifNameToIndex(name: string): number {
     return name === 'eth0' ? 2 : -19;
+  }
+
+  rtnetlink(): NetlinkAnswer {
+    return { result: -95, extack: undefined, messages: [] };
+  }
+
+  mmap(): number {
+    return -524;
   }
 
   fdInfo(): string {

@@ -1,28 +1,17 @@
 /** Devices and qdiscs of a namespace, by rtnetlink. */
 
-import {
-  decodeAttributes,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-  type NetlinkAnswer,
-  type NetlinkAttribute,
-  type RouteSocket,
-} from './netlink.ts';
+import { decodeAttributes, NLM_F_CREATE, NLM_F_EXCL, type NetlinkAnswer, type NetlinkAttribute } from '@libbpf-ts/uapi';
+import type { RouteSocket } from './netlink.ts';
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
-const RTM_NEWQDISC = 36;
-const RTM_DELQDISC = 37;
 const IFLA_IFNAME = 3;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
-const TCA_KIND = 1;
 const IFF_UP = 1;
-const TC_H_CLSACT = 0xffff_fff1;
-const CLSACT_HANDLE = 0xffff_0000;
 
 function ifinfo(index = 0, flags = 0, change = 0): Uint8Array {
   const bytes = new Uint8Array(16);
@@ -30,15 +19,6 @@ function ifinfo(index = 0, flags = 0, change = 0): Uint8Array {
   view.setInt32(4, index, true);
   view.setUint32(8, flags, true);
   view.setUint32(12, change, true);
-  return bytes;
-}
-
-function tcmsg(index: number, handle: number, parent: number): Uint8Array {
-  const bytes = new Uint8Array(20);
-  const view = new DataView(bytes.buffer);
-  view.setInt32(4, index, true);
-  view.setUint32(8, handle, true);
-  view.setUint32(12, parent, true);
   return bytes;
 }
 
@@ -87,17 +67,6 @@ export function deviceName(socket: RouteSocket, index: number): string | undefin
 
 export function setDeviceUp(socket: RouteSocket, index: number, up: boolean): NetlinkAnswer {
   return socket.request(RTM_NEWLINK, 0, ifinfo(index, up ? IFF_UP : 0, IFF_UP));
-}
-
-/** `tc qdisc add dev … clsact` (or `ingress`). */
-export function addQdisc(socket: RouteSocket, index: number, kind: 'clsact' | 'ingress'): NetlinkAnswer {
-  return socket.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, tcmsg(index, CLSACT_HANDLE, TC_H_CLSACT), [
-    { type: TCA_KIND, value: kind },
-  ]);
-}
-
-export function deleteQdisc(socket: RouteSocket, index: number, kind: 'clsact' | 'ingress'): NetlinkAnswer {
-  return socket.request(RTM_DELQDISC, 0, tcmsg(index, CLSACT_HANDLE, TC_H_CLSACT), [{ type: TCA_KIND, value: kind }]);
 }
 
 function attributeBytes(type: number, text: string): Uint8Array {

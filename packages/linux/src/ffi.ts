@@ -68,6 +68,8 @@ export interface Ffi {
   view(address: bigint, length: number): Uint8Array;
   /** mmap(2) of anonymous private memory, readable and writable. Throws where there is none. */
   map(length: number, protection?: number): bigint;
+  /** mmap(2) of a file, MAP_SHARED: the address, or `-errno`. */
+  mapFile(fd: number, length: number, offset: number, protection: number): bigint;
 }
 
 interface Koffi {
@@ -91,6 +93,7 @@ function requireKoffi(): Koffi {
 
 const PROT_READ_WRITE = 3;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MAP_SHARED = 1;
 
 /** Loads the C library. Throws {@link LinuxUnavailableError} where this is not Linux or koffi is missing. */
 export function loadFfi(): Ffi {
@@ -125,5 +128,6 @@ export function loadFfi(): Ffi {
       if (address < 0n && address > -4096n) throw new Error(`mmap of ${length} bytes failed with errno ${-address}`);
       return address;
     },
+    mapFile: (fd, length, offset, protection) => BigInt(raw('mmap', [0, length, protection, MAP_SHARED, fd, offset])),
   };
 }

@@ -6,12 +6,18 @@ import {
   ERRNO,
   type BpfAttr,
   type BpfCmdNumber,
+  type Mapping,
+  type NetlinkAnswer,
+  type NetlinkRequest,
   type Syscalls,
   type UserMemory,
 } from '@libbpf-ts/uapi';
 import { readFileSync, readlinkSync } from 'node:fs';
+import { deviceIndex } from './devices.ts';
 import { LinuxUnavailableError } from './errors.ts';
 import { loadFfi, type Ffi } from './ffi.ts';
+import { mapShared } from './mapping.ts';
+import { RouteSocket } from './netlink.ts';
 import { attrPointers, infoPointers } from './pointers.ts';
 import { Scratch } from './scratch.ts';
 
@@ -55,12 +61,17 @@ export class LinuxKernel implements Syscalls {
     return this.ffi.call('close', fd);
   }
 
+  /** Asks the kernel in the namespace that this thread is in: sysfs shows that of whoever mounted it. */
   ifNameToIndex(name: string): number {
-    try {
-      return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
-    } catch {
-      return -ERRNO.ENODEV;
-    }
+    return this.#withSocket((socket) => deviceIndex(socket, name));
+  }
+
+  rtnetlink(request: NetlinkRequest): NetlinkAnswer {
+    return this.#withSocket((socket) => socket.send(request));
+  }
+
+  mmap(fd: number, length: number, offset: number, writable: boolean): Mapping | number {
+    return mapShared(this.ffi, fd, length, offset, writable);
   }
 
   fdInfo(fd: number): string | number {
@@ -68,6 +79,16 @@ export class LinuxKernel implements Syscalls {
       return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
     } catch {
       return -ERRNO.EBADF;
+    }
+  }
+
+  /** A socket stays in the namespace that it was made in, and this thread may be in another one by now: so each request has its own. */
+  #withSocket<T>(use: (socket: RouteSocket) => T): T {
+    const socket = new RouteSocket(this.ffi, this.#scratch);
+    try {
+      return use(socket);
+    } finally {
+      socket[Symbol.dispose]();
     }
   }
 

@@ -1,5 +1,16 @@
 /** rtnetlink: requests with attributes, answers, dumps, and the kernel's own words on a refusal (extended ACK). */
 
+import {
+  alignAttribute,
+  concatenateBytes,
+  decodeAttributes,
+  encodeAttributes,
+  NLM_F_DUMP,
+  type NetlinkAnswer,
+  type NetlinkAttribute,
+  type NetlinkMessage,
+  type NetlinkRequest,
+} from '@libbpf-ts/uapi';
 import type { Ffi } from './ffi.ts';
 import { Scratch } from './scratch.ts';
 
@@ -14,98 +25,22 @@ const NLM_F_ACK = 4;
 const NLM_F_ACK_TLVS = 0x200;
 const NLM_F_CAPPED = 0x100;
 
-export const NLM_F_REPLACE = 0x100;
-export const NLM_F_EXCL = 0x200;
-export const NLM_F_CREATE = 0x400;
-export const NLM_F_DUMP = 0x300;
-export const NLM_F_ECHO = 8;
-
-/** An attribute to send: its value is bytes, a u16/u32 by width, text with a NUL, or attributes of its own. */
-export interface NetlinkAttribute {
-  readonly type: number;
-  readonly value:
-    | Uint8Array
-    | string
-    | { readonly u16: number }
-    | { readonly u32: number }
-    | { readonly u8: number }
-    | readonly NetlinkAttribute[];
-}
-
-/** A message of an answer: its type, and the bytes after the netlink header. */
-export interface NetlinkMessage {
-  readonly type: number;
-  readonly body: Uint8Array;
-}
-
-/** What the kernel answered: 0 or `-errno`, its words where it gave any, and the messages before the acknowledgement. */
-export interface NetlinkAnswer {
-  readonly result: number;
-  readonly extack: string | undefined;
-  readonly messages: readonly NetlinkMessage[];
-}
-
 /** `struct sockaddr_nl` of the kernel. */
 const kernelAddress = (): Uint8Array => new Uint8Array(Uint16Array.of(AF_NETLINK, 0, 0, 0, 0, 0).buffer);
-
-const align4 = (length: number): number => (length + 3) & ~3;
-
-function valueBytes(value: NetlinkAttribute['value']): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'string') return new TextEncoder().encode(`${value}\0`);
-  if ('u8' in value) return Uint8Array.of(value.u8);
-  if ('u16' in value) return new Uint8Array(Uint16Array.of(value.u16).buffer);
-  if ('u32' in value) return new Uint8Array(Uint32Array.of(value.u32).buffer);
-  return encodeAttributes(value);
-}
-
-/** Attributes as the wire has them: u16 length, u16 type, value, padding to four bytes. */
-export function encodeAttributes(attributes: readonly NetlinkAttribute[]): Uint8Array {
-  const parts = attributes.map(({ type, value }) => {
-    const bytes = valueBytes(value);
-    const part = new Uint8Array(align4(4 + bytes.length));
-    const view = new DataView(part.buffer);
-    view.setUint16(0, 4 + bytes.length, true);
-    view.setUint16(2, type, true);
-    part.set(bytes, 4);
-    return part;
-  });
-  return concatenate(parts);
-}
-
-/** Attributes by type; of a type that occurs twice, the last. Nested ones stay bytes. */
-export function decodeAttributes(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found = new Map<number, Uint8Array>();
-  for (let offset = 0; offset + 4 <= bytes.length;) {
-    const length = view.getUint16(offset, true);
-    if (length < 4 || offset + length > bytes.length) break;
-    found.set(view.getUint16(offset + 2, true) & 0x3fff, bytes.subarray(offset + 4, offset + length));
-    offset += align4(length);
-  }
-  return found;
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
-}
 
 /** A NETLINK_ROUTE socket in the namespace that this thread is in when it is made. */
 export class RouteSocket {
   readonly #ffi: Ffi;
   readonly #scratch: Scratch;
+  readonly #ownsScratch: boolean;
   readonly #fd: number;
   #sequence = 1;
 
-  constructor(ffi: Ffi) {
+  /** `scratch` may be another's, as long as that one is not inside a system call. */
+  constructor(ffi: Ffi, scratch?: Scratch) {
     this.#ffi = ffi;
-    this.#scratch = new Scratch(ffi);
+    this.#ownsScratch = scratch === undefined;
+    this.#scratch = scratch ?? new Scratch(ffi);
     this.#fd = ffi.call('socket', AF_NETLINK, SOCK_RAW_CLOEXEC, 0);
     if (this.#fd < 0) throw new Error(`socket(AF_NETLINK) failed with errno ${-this.#fd}`);
     const on = this.#scratch.lend(new Uint8Array(Uint32Array.of(1).buffer));
@@ -115,7 +50,11 @@ export class RouteSocket {
 
   /** Sends one request (`flags` beyond REQUEST and ACK) and reads until its acknowledgement or the end of its dump. */
   request(type: number, flags: number, body: Uint8Array, attributes: readonly NetlinkAttribute[] = []): NetlinkAnswer {
-    const payload = concatenate([body, encodeAttributes(attributes)]);
+    return this.send({ type, flags, payload: concatenateBytes([body, encodeAttributes(attributes)]) });
+  }
+
+  /** The same with the bytes of the message as they are. */
+  send({ type, flags, payload }: NetlinkRequest): NetlinkAnswer {
     const message = new Uint8Array(16 + payload.length);
     const view = new DataView(message.buffer);
     const sequence = this.#sequence++;
@@ -140,6 +79,7 @@ export class RouteSocket {
 
   [Symbol.dispose](): void {
     this.#ffi.call('close', this.#fd);
+    if (this.#ownsScratch) this.#scratch.release();
   }
 
   #answer(sequence: number): NetlinkAnswer {
@@ -169,7 +109,7 @@ export class RouteSocket {
         sequence: view.getUint32(offset + 8, true),
         body: buffer.slice(offset + 16, offset + size),
       });
-      offset += align4(size);
+      offset += alignAttribute(size);
     }
     return messages;
   }
@@ -180,7 +120,7 @@ function acknowledgement(type: number, flags: number, body: Uint8Array): { resul
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const result = body.length >= 4 ? view.getInt32(0, true) : 0;
   if (!(flags & NLM_F_ACK_TLVS)) return { result, extack: undefined };
-  const echoed = type === NLMSG_DONE ? 4 : flags & NLM_F_CAPPED ? 20 : 4 + align4(view.getUint32(4, true));
+  const echoed = type === NLMSG_DONE ? 4 : flags & NLM_F_CAPPED ? 20 : 4 + alignAttribute(view.getUint32(4, true));
   const words = decodeAttributes(body.subarray(echoed)).get(1);
   return { result, extack: words ? new TextDecoder().decode(words.subarray(0, -1)) : undefined };
 }

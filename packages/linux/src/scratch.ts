@@ -46,6 +46,11 @@ export class Scratch {
     this.#large = [];
   }
 
+  /** Gives all of the memory back: the object must not be used any more. */
+  release(): void {
+    for (const { address, bytes } of this.#slots.splice(0)) this.#ffi.call('munmap', address, bytes.length + PAGE);
+  }
+
   #largeSlot(length: number): { readonly address: bigint; readonly bytes: Uint8Array } {
     const size = Math.ceil(Math.max(length, 1) / PAGE) * PAGE;
     const slot = this.#guarded(size);

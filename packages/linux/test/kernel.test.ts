@@ -1,5 +1,4 @@
 import {
-  addQdisc,
   addVethPair,
   deleteDevice,
   deviceIndex,
@@ -19,6 +18,7 @@ import {
   BPF_PROG_TEST_RUN,
   bpf_map_info,
   bpf_prog_info,
+  addQdisc,
   BufferMemory,
   BpfInfoAttr,
   BpfMapElemAttr,
@@ -105,8 +105,8 @@ test('a namespace of its own, devices and qdiscs by rtnetlink, refusals in the w
       expect(addVethPair(socket, 'a0', 'b0').result).toBe(0);
       const index = deviceIndex(socket, 'a0');
       expect(deviceName(socket, index)).toBe('a0');
-      expect(addQdisc(socket, index, 'clsact').result).toBe(0);
-      expect(addQdisc(socket, index, 'clsact')).toMatchObject({
+      expect(addQdisc(kernel, { ifindex: index, kind: 'clsact' }).result).toBe(0);
+      expect(addQdisc(kernel, { ifindex: index, kind: 'clsact' })).toMatchObject({
         result: -ERRNO.EEXIST,
         extack: expect.stringMatching(/Exclusivity/) as string,
       });

@@ -136,6 +136,11 @@ export const arrayMapOps: MapTypeOps<undefined> = {
   valueAddress(map, off) {
     return map.maxEntries === 1 && off < map.valueSize ? dataOf(map) + off : undefined;
   },
+  mmap(map, offset, length) {
+    const size = round8(map.valueSize) * map.maxEntries;
+    if ((map.flags & BPF_F_MMAPABLE) === 0 || offset + length > roundToPages(size)) return -EINVAL;
+    return { address: dataOf(map) + offset, length: Math.max(0, Math.min(length, size - offset)) };
+  },
   checkBtf: (map, btf: Btf, keyTypeId, valueTypeId) => checkArrayBtf(map, btf, keyTypeId, valueTypeId),
   metaEqual(template, map) {
     return mapMetaEqual(template, map) && ((template.flags & BPF_F_INNER_MAP) !== 0 || map.maxEntries === template.maxEntries);
@@ -146,6 +151,8 @@ export const arrayMapOps: MapTypeOps<undefined> = {
   },
   memUsage: (map) => round8(map.valueSize) * map.maxEntries + 320,
 };
+
+const roundToPages = (bytes: number): number => Math.ceil(bytes / 4096) * 4096;
 
 function elementOf(map: BpfMap, index: number): number {
   return dataOf(map) + index * round8(map.valueSize);

@@ -5,7 +5,10 @@
  * that; but a record is only ever reached from where it begins, so twice the room serves the same: what runs over the end lies behind it.
  */
 
+import type { MappedRange } from '@libbpf-ts/kernel';
 import type { Arena } from '@libbpf-ts/vm';
+
+import { EINVAL } from './errno.ts';
 
 export const PAGE_SIZE: number = 4096;
 
@@ -37,6 +40,12 @@ export function ringAllocate(arena: Arena, map: number, bytes: number): number {
   arena.u32[(ring + RING.map) >> 2] = map;
   arena.u32[(ring + RING.mask) >> 2] = bytes - 1;
   return ring;
+}
+
+/** What user space sees of a ring (`remap_vmalloc_range`): from the consumer's page on, the data twice. */
+export function ringRange(ring: number, bytes: number, offset: number, length: number): MappedRange | number {
+  if (offset + length > 2 * PAGE_SIZE + 2 * bytes) return -EINVAL;
+  return { address: ring + RING.consumer + offset, length };
 }
 
 /** A u64 position as a double (exact up to 2^53). */

@@ -15,7 +15,7 @@ import {
 
 import { checkFlags, checkKeySize, checkMaxEntries, checkValueSize } from './alloc-check.ts';
 import { copyBytes } from './bytes.ts';
-import { EAGAIN, EINVAL, ENOTSUPP } from './errno.ts';
+import { EAGAIN, EINVAL, ENOTSUPP, EPERM } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import {
   BUSY,
@@ -28,6 +28,7 @@ import {
   RECORD_HEADER,
   RING,
   ringAllocate,
+  ringRange,
   ringOfSample,
   setPosition,
 } from './ring.ts';
@@ -69,6 +70,9 @@ export const ringbufMapOps: MapTypeOps<RingbufData> = {
   userUpdate: () => -ENOTSUPP,
   userDelete: () => -ENOTSUPP,
   getNextKey: () => -ENOTSUPP,
+  // User space may write where it has read up to, nothing else.
+  mmap: (map, offset, length, writable) =>
+    writable && (offset !== 0 || length !== PAGE_SIZE) ? -EPERM : ringRange(map.data.ring, map.maxEntries, offset, length),
   memUsage: (map) => map.maxEntries + 3 * PAGE_SIZE,
 };
 

@@ -3,7 +3,7 @@
 import type { BpfMap, MapTypeOps } from '@libbpf-ts/kernel';
 import { BPF_MAP_TYPE_USER_RINGBUF, KernelError } from '@libbpf-ts/uapi';
 
-import { E2BIG, EINVAL, ENODATA, ENOTSUPP } from './errno.ts';
+import { E2BIG, EINVAL, ENODATA, ENOTSUPP, EPERM } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import {
   BUSY,
@@ -15,6 +15,7 @@ import {
   RECORD_HEADER,
   RING,
   ringAllocate,
+  ringRange,
   setPosition,
 } from './ring.ts';
 import { checkRingAttr, type RingbufData } from './ringbuf.ts';
@@ -38,6 +39,9 @@ export const userRingbufMapOps: MapTypeOps<RingbufData> = {
   userUpdate: () => -ENOTSUPP,
   userDelete: () => -ENOTSUPP,
   getNextKey: () => -ENOTSUPP,
+  // The kernel's position is not user space's to write.
+  mmap: (map, offset, length, writable) =>
+    writable && offset === 0 ? -EPERM : ringRange(map.data.ring, map.maxEntries, offset, length),
   memUsage: (map) => map.maxEntries + 3 * PAGE_SIZE,
 };
 

@@ -666,6 +666,71 @@ export {
   BPF_PROG_TYPE_NAMES,
 } from './prog-type.ts';
 export { bpfTyped, cString } from './syscalls.ts';
-export type { Syscalls } from './syscalls.ts';
+export type { Mapping, Syscalls } from './syscalls.ts';
 export { BufferMemory } from './user-memory.ts';
 export type { UserMemory } from './user-memory.ts';
+
+export {
+  alignAttribute,
+  AttributeReader,
+  concatenateBytes,
+  decodeAttributes,
+  encodeAttributes,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_ECHO,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from './netlink.ts';
+export type { NetlinkAnswer, NetlinkAttribute, NetlinkMessage, NetlinkRequest } from './netlink.ts';
+export {
+  INGRESS_PARENT,
+  MIRRED_ACTIONS,
+  RTM_DELQDISC,
+  RTM_DELTFILTER,
+  RTM_GETQDISC,
+  RTM_GETTFILTER,
+  RTM_NEWQDISC,
+  RTM_NEWTFILTER,
+  TC_H_CLSACT,
+  TC_H_MIN_EGRESS,
+  TC_H_MIN_INGRESS,
+  TCA,
+  TCA_ACT,
+  TCA_BPF,
+  TCA_BPF_FLAG_ACT_DIRECT,
+  TCA_CLS_FLAGS_NOT_IN_HW,
+  TCA_CLS_FLAGS_SKIP_HW,
+  TCA_CLS_FLAGS_SKIP_SW,
+  TCM_IFINDEX_MAGIC_BLOCK,
+} from './tc-numbers.ts';
+export type {
+  ActionRequest,
+  ClassicInsn,
+  FilterPlace,
+  FilterRequest,
+  FilterSelection,
+  QdiscRequest,
+  QdiscSelection,
+  RequestMode,
+  TcAnswer,
+} from './tc-request.ts';
+export {
+  decodeActions,
+  decodeClassic,
+  decodeTcMessage,
+  encodeFilter,
+  encodeFilterSelection,
+  encodeQdisc,
+  encodeQdiscSelection,
+  encodeTcMessage,
+  placeOf,
+  prioOf,
+  protocolOf,
+} from './tc-wire.ts';
+export type { ActionMessage, TcMessage } from './tc-wire.ts';
+export { decodeFilterRow, decodeQdiscRow, encodeFilterRow, encodeQdiscRow, filterText } from './tc-dump.ts';
+export type { ActionRow, ActionStatsRow, FilterRow, QdiscRow, RowPlace } from './tc-dump.ts';
+export { addFilter, addQdisc, deleteFilter, dumpFilters, dumpQdiscs, getFilter, removeQdisc } from './tc.ts';
+export type { RouteSyscalls } from './tc.ts';

@@ -2,6 +2,7 @@
 
 import { BPF_ATTR_LAYOUTS, type BpfAttr, type BpfCmdNumber } from './attr.ts';
 import type { Struct } from './layout.ts';
+import type { NetlinkAnswer, NetlinkRequest } from './netlink.ts';
 import { BufferMemory, type UserMemory } from './user-memory.ts';
 
 /**
@@ -21,10 +22,29 @@ export interface Syscalls {
   bpfRaw(cmd: number, attr: Uint8Array, size: number, memory: UserMemory): number;
   /** close(2). */
   close(fd: number): number;
+  /**
+   * One request on a NETLINK_ROUTE socket in the caller's network namespace, with everything up to its acknowledgement or the end of its
+   * dump. `tc.ts` has typed requests and their codec.
+   */
+  rtnetlink(request: NetlinkRequest): NetlinkAnswer;
+  /**
+   * mmap(2) of a map's fd, MAP_SHARED: `length` bytes from `offset` on (both whole pages), or `-errno`. Ring buffers and maps made with
+   * BPF_F_MMAPABLE have such memory.
+   */
+  mmap(fd: number, length: number, offset: number, writable: boolean): Mapping | number;
   /** if_nametoindex(3): the ifindex, or -ENODEV. */
   ifNameToIndex(name: string): number;
   /** The text of /proc/self/fdinfo/FD, or `-errno`. */
   fdInfo(fd: number): string | number;
+}
+
+/** Memory that a kernel and a process share. */
+export interface Mapping extends Disposable {
+  readonly length: number;
+  /** The bytes as they are now. Ask anew after anything that may have run in the kernel: the memory may have moved within the process. */
+  bytes(): Uint8Array<ArrayBuffer>;
+  /** munmap(2). Unmapping twice is harmless. */
+  unmap(): void;
 }
 
 const isBuffer = (value: unknown): value is ArrayBufferView => ArrayBuffer.isView(value);

@@ -1,17 +1,15 @@
 /** A world on the running kernel: a network namespace of its own, with nothing of the host in it. */
 
 import {
-  addQdisc,
   addVethPair,
   deleteDevice,
-  deleteQdisc,
   deviceIndex,
   linuxKernel,
   NetNamespace,
   RouteSocket,
   type LinuxKernel,
 } from '@libbpf-ts/linux';
-import type { Syscalls } from '@libbpf-ts/uapi';
+import { addQdisc, removeQdisc, type Syscalls } from '@libbpf-ts/uapi';
 
 import type { World } from './world.ts';
 
@@ -32,6 +30,8 @@ class OwnedFds implements Syscalls {
   bpfRaw: Syscalls['bpfRaw'] = (cmd, attr, size, memory) => this.#kernel.bpfRaw(cmd, attr, size, memory);
   ifNameToIndex: Syscalls['ifNameToIndex'] = (name) => this.#kernel.ifNameToIndex(name);
   fdInfo: Syscalls['fdInfo'] = (fd) => this.#kernel.fdInfo(fd);
+  rtnetlink: Syscalls['rtnetlink'] = (request) => this.#kernel.rtnetlink(request);
+  mmap: Syscalls['mmap'] = (fd, length, offset, writable) => this.#kernel.mmap(fd, length, offset, writable);
 
   close(fd: number): number {
     this.#open.delete(fd);
@@ -81,8 +81,8 @@ function linuxWorld(kernel: LinuxKernel, socket: RouteSocket): World {
       devices.delete(ifindex);
       deleteDevice(socket, ifindex);
     },
-    addClsact: (ifindex) => addQdisc(socket, ifindex, 'clsact').result,
-    removeClsact: (ifindex) => deleteQdisc(socket, ifindex, 'clsact').result,
+    addClsact: (ifindex) => addQdisc(kernel, { ifindex, kind: 'clsact' }).result,
+    removeClsact: (ifindex) => removeQdisc(kernel, { ifindex, kind: 'clsact' }).result,
     close: () => {
       sys.closeAll();
       for (const ifindex of devices) deleteDevice(socket, ifindex);
