@@ -1,6 +1,6 @@
 /**
  * A plug-in for the public bpf_conformance runner: memory as spaced hex in the first argument (if there is any), the program as spaced
- * hex on standard input; prints r0 in hex. `--engine jit|interpreter` chooses who runs it.
+ * hex on standard input; prints r0 in hex. `--engine jit|first-tier|interpreter|tiered` chooses who runs it.
  */
 
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import process from 'node:process';
 
 import { decode, IsaError, validate } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { isVmTrap, subprogramsOf, VmError, VmRuntime } from '@libbpf-ts/vm';
+import { defaultEngines, isVmTrap, subprogramsOf, VmError, VmRuntime } from '@libbpf-ts/vm';
 import type { CallTarget, VmHelper } from '@libbpf-ts/vm';
 
 /** Instructions that any of the suite's programs may run; none comes near. */
@@ -69,8 +69,8 @@ function readArguments(words: readonly string[]): { engine: string; memory: Uint
     const word = words[index]!;
     if (word === '--engine' || word.startsWith('--engine=')) {
       engine = word === '--engine' ? (words[++index] ?? '') : word.slice(9);
-      if (engine !== 'jit' && engine !== 'interpreter')
-        throw new UsageError(`there is no engine '${engine}': jit, interpreter`);
+      const names = defaultEngines.map(({ name }) => name);
+      if (!names.includes(engine)) throw new UsageError(`there is no engine '${engine}': ${names.join(', ')}`);
     } else if (word.startsWith('--')) continue; // The runner passes options of its own, such as --elf, which change nothing here.
     else memory = bytesOf(word);
   }

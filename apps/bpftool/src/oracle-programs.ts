@@ -1,5 +1,5 @@
 /**
- * `npm run -s oracle:programs -- FILE.jsonl [--linux]`: a raw program a line, judged by the in-process kernel's verifier and run on both
+ * `npm run -s oracle:programs -- FILE.jsonl [--linux]`: a raw program a line, judged by the in-process kernel's verifier and run on the
  * engines; with `--linux` also by the running kernel. Prints a line for each.
  */
 
@@ -25,7 +25,11 @@ function main(words: readonly string[]): number {
   }
   const linux = words.includes('--linux') ? linuxKernel() : undefined;
   const lines = readFileSync(resolve(process.env['INIT_CWD'] ?? process.cwd(), files[0]!), 'utf8').split('\n');
-  const engines = { jit: inProcess('jit'), interpreter: inProcess('interpreter') };
+  const engines: Engines = {
+    jit: inProcess('jit'),
+    interpreter: inProcess('interpreter'),
+    'first-tier': inProcess('first-tier'),
+  };
   for (const [index, text] of lines.entries()) {
     if (text.trim() === '') continue;
     try {
@@ -39,13 +43,15 @@ function main(words: readonly string[]): number {
   return Number(process.exitCode ?? 0);
 }
 
-function row(
-  line: ProgramLine,
-  engines: Readonly<Record<'jit' | 'interpreter', (line: ProgramLine) => Judgement>>,
-  linux: Syscalls | undefined,
-): object {
+type Engines = Readonly<Record<'jit' | 'interpreter' | 'first-tier', (line: ProgramLine) => Judgement>>;
+
+function row(line: ProgramLine, engines: Engines, linux: Syscalls | undefined): object {
   const jit = engines.jit(line);
-  const interpreter = jit.verdict === 'accept' ? engines.interpreter(line) : undefined;
+  const run = (engine: 'interpreter' | 'first-tier'): object => {
+    if (jit.verdict !== 'accept') return {};
+    const judged = engines[engine](line);
+    return { [engine.replace('-', '_')]: judged.run ?? { error: `refused: ${judged.log_tail}` } };
+  };
   const theirs = linux && judge(linux, line);
   const { verdict, errno, log_tail } = jit;
   return {
@@ -54,7 +60,8 @@ function row(
     errno,
     log_tail,
     ...(jit.run ? { jit: jit.run } : {}),
-    ...(interpreter ? { interpreter: interpreter.run ?? { error: `refused: ${interpreter.log_tail}` } } : {}),
+    ...run('interpreter'),
+    ...run('first-tier'),
     ...(theirs ? { linux: { verdict: theirs.verdict, errno: theirs.errno, log_tail: theirs.log_tail, ...theirs.run } } : {}),
   };
 }

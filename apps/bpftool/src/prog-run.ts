@@ -1,5 +1,6 @@
 /** `prog run`: BPF_PROG_TEST_RUN with input and output in files. */
 
+import { defaultEngines } from '@libbpf-ts/vm';
 import { createKernel, load, type Program, type ProgramSpec } from 'libbpf-ts';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
@@ -79,7 +80,8 @@ function readIf(io: Io, path: string | undefined): Uint8Array | undefined {
 }
 
 /** The engine asked for, checked. */
-export function engineOf(name: string | undefined): 'jit' | 'interpreter' | undefined {
-  if (name === undefined || name === 'jit' || name === 'interpreter') return name;
-  throw usage(`there is no engine '${name}': jit, interpreter`);
+export function engineOf(name: string | undefined): string | undefined {
+  const names = defaultEngines.map((engine) => engine.name);
+  if (name === undefined || names.includes(name)) return name;
+  throw usage(`there is no engine '${name}': ${names.join(', ')}`);
 }

@@ -33,7 +33,7 @@ interface Request {
   readonly pcap: string;
   readonly write: string | undefined;
   readonly settings: readonly MapSetting[];
-  readonly engine: 'jit' | 'interpreter' | undefined;
+  readonly engine: string | undefined;
   readonly json: boolean;
   readonly btf: string | undefined;
 }

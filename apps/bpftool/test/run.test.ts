@@ -53,7 +53,7 @@ const blocked = readCapture(new Uint8Array(execFileSync('cat', [join(demo, 'traf
   ({ data }) => data[12] === 8 && data[13] === 0 && data.length >= 34 && data[26] === 10 && data[27] === 9 && data[29] === 102,
 );
 
-describe.each(['jit', 'interpreter'])('the demo on the %s', (engine) => {
+describe.each(['jit', 'first-tier', 'interpreter', 'tiered'])('the demo on the %s', (engine) => {
   const { packets, summary, written } = jsonRun(['--engine', engine, '--write', 'kept.pcapng']);
 
   test('drops what comes from the blocked host and nothing else', () => {

@@ -16,10 +16,17 @@ export const CELL = {
   trapReason: 24,
   /** Frame pointer of the run's entry function, for the depth check of unverified code. */
   frameBase: 28,
+  /** Address of the instruction record that the first tier is at, where it trapped; 0 while nothing there can. */
+  tierPc: 32,
+  /** Where the first tier goes on: record and frame, or slot and context of a tail call. */
+  tierNext: 36,
+  tierWith: 40,
+  /** The first tier's r0 to r10, eight bytes each. */
+  tierRegisters: 64,
 } as const;
 
 /** Bytes of the block. */
-export const CELL_BLOCK_SIZE = 64;
+export const CELL_BLOCK_SIZE = 192;
 
 /** Numbers in `CELL.trapReason`. 0: the engine's own trap, an access outside of the memory. */
 export const TRAP_REASON = { access: 1, fuel: 2, 'call-depth': 3, call: 4, unreachable: 5 } as const;

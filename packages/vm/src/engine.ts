@@ -28,8 +28,13 @@ export interface Engine {
 
 /** A translation, holding nothing of a runtime but its constants (addresses and slots, which a fork shares). */
 export interface PreparedProgram {
-  /** Ties it to a runtime: the one it was prepared for, or a fork of it. `program` has that runtime's helpers. */
-  bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots): BoundProgram;
+  /**
+   * Ties it to a runtime: the one it was prepared for, or a fork of it. `program` has that runtime's helpers. `replace` puts other
+   * functions into the program's slots, later, between two runs.
+   */
+  bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots, replace: (bound: BoundProgram) => void): BoundProgram;
+  /** The program is unloaded from that runtime: gives back what `prepare` took of its arena, which a fork has a copy of. */
+  release?(runtime: VmRuntime): void;
 }
 
 /** Where a program's functions go in the function table. */
@@ -41,6 +46,8 @@ export interface ProgramSlots {
 }
 
 export interface BoundProgram {
+  /** Name of the engine whose functions these are. */
+  readonly engine: string;
   /**
    * For engines in JavaScript; the others are run through the gate and their slots. Low half of r0 as int32; the high half in
    * `runtime.r0High`. A run of its own: tail calls counted from 0, restored after.
@@ -57,4 +64,6 @@ export interface BoundProgram {
   readonly callbacks: readonly (Function | null)[];
   /** The place of a trap that `run` threw as WebAssembly.RuntimeError or RangeError, where the JavaScript engine tells. */
   readonly placeOf?: (error: Error) => VmTrapPlace;
+  /** Of the first tier: the instruction of a record, where it is one of this program's. */
+  readonly insnAt?: (record: number) => number | undefined;
 }

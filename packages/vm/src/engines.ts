@@ -3,5 +3,7 @@
 import type { Engine } from './engine.ts';
 import { interpreterEngine } from './interpreter/engine.ts';
 import { jitEngine } from './jit/engine.ts';
+import { firstTierEngine } from './tier/engine.ts';
+import { tieredEngine } from './tier/tiered.ts';
 
-export const defaultEngines: readonly Engine[] = [jitEngine, interpreterEngine];
+export const defaultEngines: readonly Engine[] = [jitEngine, firstTierEngine, interpreterEngine, tieredEngine()];

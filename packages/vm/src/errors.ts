@@ -26,6 +26,8 @@ export class VmError extends Error {
 export type VmTrapReason = 'access' | 'fuel' | 'call-depth' | 'stack' | 'call' | 'unreachable';
 
 export interface VmTrapPlace {
+  /** The program that trapped, where a tail call led from the one that was run to another. */
+  readonly program?: string | undefined;
   /** Instruction number, where it is known. */
   readonly insn?: number | undefined;
   /** Source line, where the program has line information. */
@@ -42,10 +44,11 @@ export class VmTrap extends Error {
   readonly line: string | undefined;
 
   constructor(reason: VmTrapReason, program: string, place: VmTrapPlace = {}, options?: ErrorOptions) {
+    const name = place.program ?? program;
     const at = place.insn === undefined ? '' : ` at insn ${place.insn}`;
-    super(`${program}: trap (${reason})${at}${place.line === undefined ? '' : `: ${place.line}`}`, options);
+    super(`${name}: trap (${reason})${at}${place.line === undefined ? '' : `: ${place.line}`}`, options);
     this.reason = reason;
-    this.program = program;
+    this.program = name;
     this.insn = place.insn;
     this.line = place.line;
   }

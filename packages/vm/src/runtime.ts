@@ -5,12 +5,13 @@ import { CELL, CELL_BLOCK_SIZE, TRAP_REASON } from './cells.ts';
 import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots, Region } from './engine.ts';
 import { defaultEngines } from './engines.ts';
 import { isVmTrap, VmError, VmTrap } from './errors.ts';
-import type { VmTrapReason } from './errors.ts';
+import type { VmTrapPlace, VmTrapReason } from './errors.ts';
 import type { MapLookupKind } from './map-lookup/layout.ts';
 import { openGate } from './gate.ts';
 import type { Gate } from './gate.ts';
 import type { ReturnHigh, VmProgram } from './program.ts';
 import { FunctionTable } from './slots.ts';
+import { takeTrapRecord, TierHost } from './tier/host.ts';
 
 export interface VmRuntimeOptions {
   readonly arena?: Arena;
@@ -27,7 +28,7 @@ export interface LoadedProgram {
   /** The first of its two slots; see FunctionTable. */
   readonly slot: number;
   readonly program: VmProgram;
-  /** Name of the engine that runs it. */
+  /** Name of the engine that runs it now. */
   readonly engine: string;
   /** Slot of the callback function of a subprogram whose address is taken. */
   callbackSlot(subprogram: number): number;
@@ -64,6 +65,7 @@ export class VmRuntime {
   readonly lookupKinds: Map<number, MapLookupKind> = new Map();
   readonly #engines: readonly Engine[];
   #gate: Gate | undefined;
+  #tier: TierHost | undefined;
   readonly #programs: Map<number, Loaded> = new Map();
   readonly #installed: InstalledModule[] = [];
 
@@ -78,6 +80,7 @@ export class VmRuntime {
       this.functions = from.functions.fork(() => this.#adopt());
       for (const [slot, loaded] of from.#programs) this.#programs.set(slot, loaded.twin(this, origin.rebind));
       this.#installed.push(...from.#installed);
+      this.#tier = from.#tier;
       for (const [slot, kind] of from.lookupKinds) this.lookupKinds.set(slot, kind);
     } else {
       this.functions = new FunctionTable();
@@ -148,6 +151,22 @@ export class VmRuntime {
     this.#instantiate(installed);
   }
 
+  /** What the first tier needs of this runtime, from its first program on. */
+  get tier(): TierHost {
+    return (this.#tier ??= new TierHost(this));
+  }
+
+  /** Where the first tier has trapped; undefined where it has not. */
+  takeTierPlace(): VmTrapPlace | undefined {
+    const record = takeTrapRecord(this);
+    if (record === 0) return undefined;
+    for (const { program, bound } of this.#programs.values()) {
+      const insn = bound.insnAt?.(record);
+      if (insn !== undefined) return { program: program.name, insn, line: program.lineOf?.(insn) };
+    }
+    return undefined;
+  }
+
   /** Runs compiled programs by their slots. */
   get gate(): Gate {
     return (this.#gate ??= openGate(this.arena, this.functions, this.block));
@@ -186,14 +205,16 @@ export class VmRuntime {
       slot: this.functions.allocate(2),
       callbacks: program.subprograms.map(({ addressTaken }) => (addressTaken ? this.functions.allocate() : 0)),
     };
+    let prepared: PreparedProgram | undefined;
     try {
-      const prepared = engine.prepare(program, options, this, slots);
-      const loaded = new Loaded(this, program, engine.name, prepared, slots);
+      prepared = engine.prepare(program, options, this, slots);
+      const loaded = new Loaded(this, program, prepared, slots);
       loaded.place();
       this.#programs.set(slots.slot, loaded);
       return loaded;
     } catch (error) {
       this.release(slots);
+      prepared?.release?.(this);
       throw error;
     }
   }
@@ -227,16 +248,14 @@ class ReturnHighCell implements ReturnHigh {
 
 class Loaded implements LoadedProgram {
   readonly program: VmProgram;
-  readonly engine: string;
   readonly #runtime: VmRuntime;
   readonly #prepared: PreparedProgram;
   readonly #slots: ProgramSlots;
   #bound: BoundProgram | undefined;
   #unloaded = false;
 
-  constructor(runtime: VmRuntime, program: VmProgram, engine: string, prepared: PreparedProgram, slots: ProgramSlots) {
+  constructor(runtime: VmRuntime, program: VmProgram, prepared: PreparedProgram, slots: ProgramSlots) {
     this.program = program;
-    this.engine = engine;
     this.#runtime = runtime;
     this.#prepared = prepared;
     this.#slots = slots;
@@ -244,6 +263,10 @@ class Loaded implements LoadedProgram {
 
   get slot(): number {
     return this.#slots.slot;
+  }
+
+  get engine(): string {
+    return this.bound.engine;
   }
 
   callbackSlot(subprogram: number): number {
@@ -259,8 +282,12 @@ class Loaded implements LoadedProgram {
   /** Binds to the runtime and fills the slots. */
   place(): void {
     if (this.#unloaded) return;
+    this.#put(this.#prepared.bind(this.#runtime, this.program, this.#slots, (bound) => this.#put(bound)));
+  }
+
+  #put(bound: BoundProgram): void {
+    if (this.#unloaded) return;
     const { functions } = this.#runtime;
-    const bound = this.#prepared.bind(this.#runtime, this.program, this.#slots);
     functions.set(this.#slots.slot, bound.entry);
     functions.set(this.#slots.slot + 1, bound.tailEntry);
     this.#slots.callbacks.forEach((slot, index) => {
@@ -271,7 +298,7 @@ class Loaded implements LoadedProgram {
 
   /** The same program in a fork, to be placed when the fork first needs it. */
   twin(runtime: VmRuntime, rebind: (loaded: LoadedProgram) => VmProgram): Loaded {
-    return new Loaded(runtime, rebind(this), this.engine, this.#prepared, this.#slots);
+    return new Loaded(runtime, rebind(this), this.#prepared, this.#slots);
   }
 
   run(ctx: number): number {
@@ -310,6 +337,7 @@ class Loaded implements LoadedProgram {
     this.#unloaded = true;
     this.#bound = undefined;
     this.#runtime.release(this.#slots);
+    this.#prepared.release?.(this.#runtime);
   }
 
   /** Restores what the run had changed of the runtime, and says what the error means. */
@@ -320,13 +348,14 @@ class Loaded implements LoadedProgram {
     words[(block + CELL.tailCalls) >> 2] = tailCalls;
     const reason = words[(block + CELL.trapReason) >> 2]!;
     words[(block + CELL.trapReason) >> 2] = 0;
+    const place = this.#runtime.takeTierPlace();
     if (isVmTrap(error)) return error;
     const deep = error instanceof RangeError && /call stack/i.test(error.message);
     if (!deep && !(error instanceof WebAssembly.RuntimeError)) return error;
     return new VmTrap(
       deep ? 'call-depth' : reasonOf(reason, error as Error),
       this.program.name,
-      this.#bound?.placeOf?.(error as Error),
+      place ?? this.#bound?.placeOf?.(error as Error),
       {
         cause: error,
       },

@@ -19,7 +19,7 @@ export interface SandboxOptions {
   /** Bytes of memory besides the stack, 64 KiB by default. */
   readonly memoryBytes?: number;
   /** `jit` by default. */
-  readonly engine?: 'jit' | 'interpreter';
+  readonly engine?: 'jit' | 'first-tier' | 'interpreter' | 'tiered';
 }
 
 export interface SandboxRun {

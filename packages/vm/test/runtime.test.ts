@@ -4,8 +4,11 @@ import { describe, expect, test } from 'vitest';
 
 import { MAP_HEADER, MAP_HEADER_SIZE } from '../src/map-header.ts';
 import { installMapLookups } from '../src/map-lookup/install.ts';
+import type { Engine } from '../src/engine.ts';
+import { VmError } from '../src/errors.ts';
 import type { CallTarget, VmHelper } from '../src/program.ts';
 import { VmRuntime } from '../src/runtime.ts';
+import { tieredEngine } from '../src/tier/tiered.ts';
 import { engines, load, program } from './engines.ts';
 
 const tailCall: VmHelper = {
@@ -416,6 +419,105 @@ exit`;
     expect(() => loaded.run(0)).toThrow(expect.objectContaining({ code: 'VM_ERROR' }));
     expect(load(engine, program('r0 = 2\nexit'), {}, runtime).loaded.slot).toBe(loaded.slot);
   });
+});
+
+describe('tiers', () => {
+  const tiered = (heat: number): VmRuntime => new VmRuntime({ engines: [tieredEngine({ heat })] });
+
+  test('a program is the JIT`s from the run on that follows its heat, in all its slots', () => {
+    const runtime = tiered(3);
+    const { loaded } = load('tiered', program('r0 = 7\nexit'), {}, runtime);
+    const engines = Array.from({ length: 5 }, () => (expect(loaded.run(0)).toBe(7), loaded.engine));
+    expect(engines).toEqual(['first-tier', 'first-tier', 'first-tier', 'jit', 'jit']);
+    // Who calls by the slot finds the new functions too, and unloading gives back all.
+    expect(runtime.functions.get(loaded.slot)!(0)).toBe(7n);
+    const used = runtime.arena.used;
+    loaded.unload();
+    const again = load('tiered', program('r0 = 7\nexit'), {}, runtime).loaded;
+    expect([runtime.arena.used, again.engine]).toEqual([used, 'first-tier']);
+  });
+
+  test('jumps count, those of callees and callbacks too', () => {
+    const runtime = tiered(1000);
+    const { loaded } = load('tiered', program('r0 = 0\nr0 += 1\nif r0 != 300 goto pc-2\nexit'), {}, runtime);
+    const engines = Array.from({ length: 5 }, () => (expect(loaded.run(0)).toBe(300), loaded.engine));
+    expect(engines).toEqual(['first-tier', 'first-tier', 'first-tier', 'first-tier', 'jit']);
+  });
+
+  test('a program that becomes hot while it runs, by a helper that runs it, ends as it began', () => {
+    const runtime = tiered(5);
+    const helper: VmHelper = {
+      name: 'again',
+      args: ['u32'],
+      returns: 's32',
+      run: (depth) => (depth! > 0 ? loaded.run(depth! - 1) + depth! : 0),
+    };
+    const source = 'r6 = r1\n*(u64 *)(r10 -8) = 5\ncall 1\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nr0 += r6\nexit';
+    const { loaded } = load('tiered', program(source, { 1: helper }), {}, runtime);
+    const expected = load(
+      'jit',
+      program(source, { 1: { ...helper, run: (depth) => (depth! > 0 ? jit.run(depth! - 1) + depth! : 0) } }),
+    );
+    const jit = expected.loaded;
+    expect(loaded.run(8)).toBe(jit.run(8));
+    expect(loaded.engine).toBe('jit');
+  });
+
+  test('a trap after the change is the JIT`s, with its instruction', () => {
+    const runtime = tiered(2);
+    const { loaded } = load('tiered', program('r0 = 0\nr0 = *(u64 *)(r1 +0)\nexit'), {}, runtime);
+    for (let run = 0; run < 4; run++)
+      expect(() => loaded.run(0x7fff_0000)).toThrow(expect.objectContaining({ reason: 'access', insn: 1, program: 'test' }));
+    expect(loaded.engine).toBe('jit');
+  });
+
+  test('a fork has its own heat, and shares what was compiled', () => {
+    const runtime = tiered(2);
+    const { loaded } = load('tiered', program('r0 = 7\nexit'), {}, runtime);
+    loaded.run(0);
+    const fork = runtime.fork(runtime.arena.fork(), (old) => old.program);
+    const twin = fork.programAt(loaded.slot)!;
+    for (let run = 0; run < 3; run++) loaded.run(0);
+    expect([loaded.engine, twin.engine]).toEqual(['jit', 'first-tier']);
+    for (let run = 0; run < 3; run++) expect(twin.run(0)).toBe(7);
+    expect(twin.engine).toBe('jit');
+    twin.unload();
+    expect(loaded.run(0)).toBe(7);
+  });
+
+  test('what the JIT can not take stays in the first tier', () => {
+    let asked = 0;
+    const hot: Engine = {
+      name: 'small',
+      prepare(program) {
+        asked++;
+        throw new VmError('too-large', program.name, 'no room');
+      },
+    };
+    const runtime = new VmRuntime({ engines: [tieredEngine({ heat: 1, hot })] });
+    const { loaded } = load('tiered', program('r0 = 7\nexit'), {}, runtime);
+    const results = Array.from({ length: 4 }, () => loaded.run(0));
+    expect([results, loaded.engine, asked]).toEqual([[7, 7, 7, 7], 'first-tier', 1]);
+  });
+});
+
+test('a trap behind a tail call names the program that trapped', () => {
+  const runtime = new VmRuntime();
+  const array = progArray(runtime, [0]);
+  const first = load(
+    'first-tier',
+    program(`r2 = 0x${array.toString(16)} ll\nr3 = 0\ncall 12\nr0 = 0\nexit`, { 12: tailCall }),
+    {},
+    runtime,
+  ).loaded;
+  const second = load(
+    'first-tier',
+    { ...program('r0 = 0\nr1 = 0x7fff0000 ll\nr0 = *(u8 *)(r1 +0)\nexit'), name: 'second' },
+    {},
+    runtime,
+  ).loaded;
+  runtime.arena.u32[runtime.arena.u32[(array + MAP_HEADER.data) >> 2]! >> 2] = second.slot;
+  expect(() => first.run(0)).toThrow(expect.objectContaining({ reason: 'access', program: 'second', insn: 3 }));
 });
 
 test('engines that are not there are named', () => {

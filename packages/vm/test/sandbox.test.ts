@@ -10,7 +10,7 @@ import { Sandbox } from '../src/sandbox.ts';
 const trap = (reason: string, insn?: number): unknown =>
   expect.objectContaining({ code: 'VM_TRAP', reason, ...(insn === undefined ? {} : { insn }) });
 
-describe.each(['jit', 'interpreter'] as const)('%s', (engine) => {
+describe.each(['jit', 'first-tier', 'interpreter', 'tiered'] as const)('%s', (engine) => {
   const run = (source: string, input: Uint8Array = new Uint8Array(16)) =>
     new Sandbox({ engine, memoryBytes: 64 }).load(assemble(source)).run({ input, budget: 10_000 });
 

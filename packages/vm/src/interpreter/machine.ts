@@ -194,7 +194,7 @@ export class Machine {
   #invoke(site: CallSite): void {
     const { regs } = this;
     this.#beforeHelper();
-    const low = site.invoke(regs);
+    const low = site.invoke(regs, 0);
     this.#afterHelper();
     const { returns } = site;
     regs[0] = returns === 'void' ? 0 : low;

@@ -12,6 +12,7 @@ import { instantiateStubs } from './stubs.ts';
 export type Guard = (address: number, size: number, write: boolean, program: VmProgram) => boolean;
 
 export class InterpretedProgram implements BoundProgram {
+  readonly engine: string;
   readonly runtime: VmRuntime;
   readonly program: VmProgram;
   readonly code: Int32Array;
@@ -42,6 +43,7 @@ export class InterpretedProgram implements BoundProgram {
     this.fuel = options.fuel ?? false;
     this.region = options.region;
     this.guard = guard;
+    this.engine = guard ? 'paranoid' : 'interpreter';
     this.guarded = this.region !== undefined || guard !== undefined;
     for (const [insn, target] of program.fixups.calls) this.calls[insn] = new CallSite(target);
     const exports = instantiateStubs(stubs, runtime, this);

@@ -53,6 +53,7 @@ class PreparedModule implements PreparedProgram {
     const callbacks: (Function | null)[] = program.subprograms.map(() => null);
     for (const subprogram of this.#callbacks) callbacks[subprogram] = exports[`cb${subprogram}`] as Function;
     return {
+      engine: jitEngine.name,
       entry: exports['entry'] as Function,
       tailEntry: exports['tail'] as Function,
       callbacks,

@@ -3,7 +3,8 @@
 import { opcodeOf } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 
-import { BPF_MAX_LOOPS, CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
+import { BPF_LOOP_LOCALS, BPF_LOOP_PARAMS, bpfLoop } from '../bpf-loop.ts';
+import { CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
 import type { LoadOptions } from '../engine.ts';
 import { emitLookup } from '../map-lookup/emit.ts';
 import { LOOKUP_FIELDS } from '../map-lookup/layout.ts';
@@ -290,7 +291,7 @@ class ModuleCompiler {
     const callback = this.#writer.type([I32, I32, I32, I32, I32], [I32]);
     this.#loopFunction ??= {
       kind: 'direct',
-      index: this.#define([I32, I32, I32, I64], [I32], [I32], loopBody(callback)),
+      index: this.#define([...BPF_LOOP_PARAMS], [I32], [...BPF_LOOP_LOCALS], bpfLoop(callback)),
       returns: 'i32',
     };
     return this.#loopFunction;
@@ -330,17 +331,6 @@ class ModuleCompiler {
       fields.includes(name) || name === 'data' ? field(MAP_HEADER[name]) : 0;
     return { kind, data: of('data'), stride: of('stride'), cpuStride: of('cpu_stride') };
   }
-}
-
-/** bpf_loop: -EINVAL with flags, -E2BIG over BPF_MAX_LOOPS, else the rounds made; a callback that returns non-zero ends it. */
-function loopBody(callback: number): CodeWriter {
-  const [count, slot, ctx, flags, round] = [0, 1, 2, 3, 4];
-  const code = new CodeWriter().get(flags).op(OP.i64_eqz, OP.i32_eqz).open(OP.if).i32(-22).op(OP.return).end();
-  code.get(count).i32(BPF_MAX_LOOPS).op(OP.i32_gt_u).open(OP.if).i32(-7).op(OP.return).end();
-  code.open(OP.block).open(OP.loop).get(round).get(count).op(OP.i32_eq).brIf(1);
-  code.get(round).get(ctx).i32(0).i32(0).i32(0).get(slot).callIndirect(callback);
-  code.get(round).i32(1).op(OP.i32_add).set(round).brIf(1).br(0).end().end();
-  return code.get(round);
 }
 
 function isDynamicCall(insn: BpfInsn): boolean {

@@ -86,6 +86,9 @@ export class CodeWriter {
   tee(local: number): this {
     return this.byte(OP.local_tee).u32(local);
   }
+  global(index: number): this {
+    return this.byte(OP.global_get).u32(index);
+  }
   /** A load or store; `offset` is unsigned and added without wrapping. Alignment is only a hint, and given as 1. */
   access(code: number, offset = 0): this {
     return this.byte(code).byte(0).u32(offset);

@@ -24,6 +24,7 @@ export class ModuleWriter {
   readonly #imports: CodeWriter = new CodeWriter(64);
   #importCount = 0;
   #importedFunctions = 0;
+  #importedGlobals = 0;
   readonly #functions: FunctionBody[] = [];
   readonly #exports: CodeWriter = new CodeWriter(64);
   #exportCount = 0;
@@ -58,6 +59,12 @@ export class ModuleWriter {
   /** To be called where a function calls through a table, before `finish`. */
   importTable(module: string, name: string): void {
     this.#import(module, name).byte(1).byte(0x70).byte(0).u32(1);
+  }
+
+  /** An immutable global. */
+  importGlobal(module: string, name: string, type: ValueType): number {
+    this.#import(module, name).byte(3).byte(type).byte(0);
+    return this.#importedGlobals++;
   }
 
   /** Reserves the index of a function, so that others can call it before its body is there. */

@@ -1,0 +1,16 @@
+/** Predecoded instructions, as the first tier reads them in the arena. */
+
+/** A program's block starts with its heat, and the heat from which on a better engine is asked for. */
+export const HEADER = { heat: 0, limit: 4, size: 16 } as const;
+
+/**
+ * One record an instruction slot, so that an address is an instruction number. `dst` and `src` are registers times eight. `offset` is the
+ * offset of an access, or the address of the record that is jumped to. `imm` is sign-extended to 64 bits.
+ */
+export const RECORD = { operation: 0, dst: 2, src: 3, offset: 4, imm: 8, size: 16 } as const;
+
+/**
+ * What a frame keeps where no program can reach it: one of these for each 512 bytes of BPF stack, at `stack pointer / 8` from a base.
+ * Two frames of this engine are 512 bytes apart at least.
+ */
+export const FRAME = { saved: 0, returnTo: 32, mayGoto: 36, size: 64 } as const;

@@ -1,0 +1,78 @@
+/** The first tier until a program has shown that it runs often, then the JIT. */
+
+import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots } from '../engine.ts';
+import { VmError } from '../errors.ts';
+import { jitEngine } from '../jit/engine.ts';
+import type { VmProgram } from '../program.ts';
+import type { VmRuntime } from '../runtime.ts';
+import { prepareTier } from './engine.ts';
+import type { PreparedTierProgram } from './engine.ts';
+
+export interface TieredOptions {
+  /** Runs and jumps taken after which the next run is the JIT's. The same program and input change engines at the same run, always. */
+  readonly heat?: number;
+  /** The engine of hot programs; the JIT by default. */
+  readonly hot?: Engine;
+}
+
+/** What the JIT's start-up is worth, in runs and jumps of the first tier. */
+const HEAT = 20_000;
+
+/**
+ * Runs a program at once by the first tier, and hands it over to the JIT when it is hot: between two runs, by its slots. What the JIT
+ * can't take (a body over the host's limits) stays where it is.
+ */
+export function tieredEngine({ heat = HEAT, hot = jitEngine }: TieredOptions = {}): Engine {
+  return {
+    name: 'tiered',
+    prepare: (program, options, runtime, slots) =>
+      new PreparedTiers(prepareTier(program, options, runtime, slots), options, heat, hot),
+  };
+}
+
+class PreparedTiers implements PreparedProgram {
+  readonly #first: PreparedTierProgram;
+  readonly #options: LoadOptions;
+  readonly #heat: number;
+  readonly #hot: Engine;
+  /** The same for a runtime and its forks. */
+  #second: PreparedProgram | 'refused' | undefined;
+
+  constructor(first: PreparedTierProgram, options: LoadOptions, heat: number, hot: Engine) {
+    this.#first = first;
+    this.#options = options;
+    this.#heat = heat;
+    this.#hot = hot;
+  }
+
+  bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots, replace: (bound: BoundProgram) => void): BoundProgram {
+    let cold = true;
+    const first: BoundProgram = this.#first.bindUntil(runtime, program, slots, this.#heat, () => {
+      if (cold) {
+        const second = this.#compiled(runtime, program, slots);
+        if (second === undefined) return false;
+        cold = false;
+        // A run of the first tier may be under way still, and trap.
+        replace({ ...second.bind(runtime, program, slots, replace), ...(first.insnAt ? { insnAt: first.insnAt } : {}) });
+      }
+      return true;
+    });
+    return first;
+  }
+
+  release(runtime: VmRuntime): void {
+    this.#first.release(runtime);
+  }
+
+  #compiled(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots): PreparedProgram | undefined {
+    if (this.#second === undefined) {
+      try {
+        this.#second = this.#hot.prepare(program, this.#options, runtime, slots);
+      } catch (error) {
+        if (!(error instanceof VmError) || error.reason !== 'too-large') throw error;
+        this.#second = 'refused';
+      }
+    }
+    return this.#second === 'refused' ? undefined : this.#second;
+  }
+}
