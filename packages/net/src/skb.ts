@@ -127,6 +127,12 @@ const BUFFER_SIZES: readonly number[] = [2048, 4096, 16384, 65536 + 4096];
 /** 16 bits between host and network order. */
 export const swap16 = (value: number): number => ((value & 0xff) << 8) | ((value >> 8) & 0xff);
 
+/** Which of the buffer sizes holds so many bytes; -1 for none. */
+function sizeClass(size: number): number {
+  for (let cls = 0; cls < BUFFER_SIZES.length; cls++) if (BUFFER_SIZES[cls]! >= size) return cls;
+  return -1;
+}
+
 /** Contexts and buffers that are not in use. Packets nest (clone_redirect), so nothing here is a singleton. */
 export class SkbPool {
   readonly arena: Arena;
@@ -183,14 +189,16 @@ export class SkbPool {
 
   free(skb: Skb): void {
     this.giveBuffer(skb.get('head'), skb.get('end'));
-    if (skb.get('tunnel') !== 0) this.arena.free(skb.get('tunnel'));
-    skb.set('tunnel', 0);
+    if (skb.get('tunnel') !== 0) {
+      this.arena.free(skb.get('tunnel'));
+      skb.set('tunnel', 0);
+    }
     this.#contexts.push(skb.address);
     this.inUse--;
   }
 
   takeBuffer(size: number): { readonly start: number; readonly end: number } {
-    const cls = BUFFER_SIZES.findIndex((each) => each >= size);
+    const cls = sizeClass(size);
     if (cls < 0) {
       const start = this.arena.allocate(size, 16);
       return { start, end: start + size };
@@ -215,14 +223,37 @@ export class SkbPool {
 /** Bytes of a tunnel block: struct bpf_tunnel_key (44), option length at 48, options from 52 on (up to 256). */
 export const TUNNEL_SIZE = 312;
 
+/**
+ * Word offsets of the fields that every packet's way touches: an access by a field's name looks the name up, which costs as much as
+ * the rest of the way together.
+ */
+const WORD = {
+  len: SKB.len >> 2,
+  pkt_type: SKB.pkt_type >> 2,
+  protocol: SKB.protocol >> 2,
+  vlan_present: SKB.vlan_present >> 2,
+  data: SKB.data >> 2,
+  data_end: SKB.data_end >> 2,
+  data_meta: SKB.data_meta >> 2,
+  head: SKB.head >> 2,
+  end: SKB.end >> 2,
+  mac_header: SKB.mac_header >> 2,
+  network_header: SKB.network_header >> 2,
+  transport_header: SKB.transport_header >> 2,
+  mac_len: SKB.mac_len >> 2,
+} as const;
+
 /** One packet. `address` is the context that programs get. */
 export class Skb {
   readonly pool: SkbPool;
   readonly address: number;
+  /** Word index of the context in the arena. */
+  readonly #at: number;
 
   constructor(pool: SkbPool, address: number) {
     this.pool = pool;
     this.address = address;
+    this.#at = address >> 2;
   }
 
   get(field: SkbField): number {
@@ -234,10 +265,10 @@ export class Skb {
   }
 
   get data(): number {
-    return this.get('data');
+    return this.pool.arena.u32[this.#at + WORD.data]!;
   }
   get len(): number {
-    return this.get('len');
+    return this.pool.arena.u32[this.#at + WORD.len]!;
   }
   get headroom(): number {
     return this.data - this.get('head');
@@ -251,10 +282,10 @@ export class Skb {
   }
   /** EtherType in host order. */
   get protocol(): number {
-    return swap16(this.get('protocol'));
+    return swap16(this.pool.arena.u32[this.#at + WORD.protocol]!);
   }
   set protocol(etherType: number) {
-    this.set('protocol', swap16(etherType));
+    this.pool.arena.u32[this.#at + WORD.protocol] = swap16(etherType);
   }
   get flags(): number {
     return this.get('flags');
@@ -265,22 +296,29 @@ export class Skb {
 
   /** The packet's bytes, live: do not keep them over a change of the packet. */
   bytes(): Uint8Array {
-    return this.pool.arena.u8.subarray(this.data, this.get('data_end'));
+    return this.pool.arena.u8.subarray(this.data, this.pool.arena.u32[this.#at + WORD.data_end]);
   }
 
   /** Points the packet, empty, into a buffer. */
   adopt(start: number, end: number, data: number): void {
-    this.set('head', start);
-    this.set('end', end);
-    for (const field of ['data', 'data_end', 'data_meta', 'mac_header', 'network_header', 'transport_header'] as const)
-      this.set(field, data);
-    this.set('len', 0);
+    const words = this.pool.arena.u32;
+    const at = this.#at;
+    words[at + WORD.head] = start;
+    words[at + WORD.end] = end;
+    words[at + WORD.data] = data;
+    words[at + WORD.data_end] = data;
+    words[at + WORD.data_meta] = data;
+    words[at + WORD.mac_header] = data;
+    words[at + WORD.network_header] = data;
+    words[at + WORD.transport_header] = data;
+    words[at + WORD.len] = 0;
   }
 
   /** Grows at the end. The caller has checked the room. */
   put(bytes: number): void {
-    this.set('data_end', this.get('data_end') + bytes);
-    this.set('len', this.len + bytes);
+    const words = this.pool.arena.u32;
+    words[this.#at + WORD.data_end]! += bytes;
+    words[this.#at + WORD.len]! += bytes;
   }
 
   /** Cuts or (with zeros not written) grows to a length that fits. */
@@ -325,24 +363,24 @@ export class Skb {
 
   /** What `eth_type_trans` finds out, with `data` left at the MAC header: protocol, kind of destination, header offsets. */
   readEthernet(address: Uint8Array): void {
-    const { u8 } = this.pool.arena;
-    const at = this.data;
-    this.set('mac_header', at);
-    this.set('mac_len', ETH_HLEN);
-    this.set('network_header', at + ETH_HLEN);
-    this.set('transport_header', at + ETH_HLEN);
-    const broadcast = u8.subarray(at, at + 6).every((byte) => byte === 0xff);
-    const own = u8.subarray(at, at + 6).every((byte, index) => byte === address[index]);
-    this.set('pkt_type', own ? PACKET_HOST : broadcast ? PACKET_BROADCAST : u8[at]! & 1 ? PACKET_MULTICAST : PACKET_OTHERHOST);
-    const type = (u8[at + 12]! << 8) | u8[at + 13]!;
+    const { u8, u32: words } = this.pool.arena;
+    const at = this.#at;
+    const mac = words[at + WORD.data]!;
+    words[at + WORD.mac_header] = mac;
+    words[at + WORD.mac_len] = ETH_HLEN;
+    words[at + WORD.network_header] = mac + ETH_HLEN;
+    words[at + WORD.transport_header] = mac + ETH_HLEN;
+    words[at + WORD.pkt_type] = destinationKind(u8, mac, address);
+    const type = (u8[mac + 12]! << 8) | u8[mac + 13]!;
     if (type >= 1536) this.protocol = type;
-    else this.protocol = u8[at + 14] === 0xff && u8[at + 15] === 0xff ? ETH_P_802_3 : ETH_P_802_2;
+    else this.protocol = u8[mac + 14] === 0xff && u8[mac + 15] === 0xff ? ETH_P_802_3 : ETH_P_802_2;
   }
 
   /** Moves an inline outer tag to the context (`skb_vlan_untag`). False where the frame is too short for it. */
   untagVlan(): boolean {
     const proto = this.protocol;
-    if ((proto !== ETH_P_8021Q && proto !== ETH_P_8021AD) || this.get('vlan_present') !== 0) return true;
+    if (proto !== ETH_P_8021Q && proto !== ETH_P_8021AD) return true;
+    if (this.get('vlan_present') !== 0) return true;
     if (this.len < ETH_HLEN + VLAN_HLEN + 2) return false;
     const { u8 } = this.pool.arena;
     const at = this.data;
@@ -390,8 +428,9 @@ export class Skb {
 
   /** The frame as it is on the wire: with the tag that the context holds put back inline. */
   frame(): Uint8Array {
-    const bytes = this.bytes().slice();
-    if (this.get('vlan_present') === 0 || bytes.length < 12) return bytes;
+    const { u8, u32: words } = this.pool.arena;
+    const bytes = u8.slice(words[this.#at + WORD.data]!, words[this.#at + WORD.data_end]!);
+    if (words[this.#at + WORD.vlan_present] === 0 || bytes.length < 12) return bytes;
     const out = new Uint8Array(bytes.length + VLAN_HLEN);
     const proto = swap16(this.get('vlan_proto'));
     const tci = this.get('vlan_tci');
@@ -400,4 +439,18 @@ export class Skb {
     out.set(bytes.subarray(12), 16);
     return out;
   }
+}
+
+/** PACKET_HOST for the device's own address, PACKET_BROADCAST, PACKET_MULTICAST, or PACKET_OTHERHOST. */
+function destinationKind(u8: Uint8Array, mac: number, own: Uint8Array): number {
+  let isOwn = true;
+  let isBroadcast = true;
+  for (let i = 0; i < 6; i++) {
+    const byte = u8[mac + i];
+    if (byte !== own[i]) isOwn = false;
+    if (byte !== 0xff) isBroadcast = false;
+  }
+  if (isOwn) return PACKET_HOST;
+  if (isBroadcast) return PACKET_BROADCAST;
+  return (u8[mac]! & 1) !== 0 ? PACKET_MULTICAST : PACKET_OTHERHOST;
 }
