@@ -20,6 +20,7 @@ const recorders = {
   kfuncs: python('record_kfuncs.py', verifier('kfuncs.json')),
   btf: python('prune_btf.py', verifier('vmlinux-part.btf')),
   'map-calls': python('record_map_calls.py', verifier('map-calls.json')),
+  'raw-tp': python('record_raw_tp.py', verifier('raw-tp.json')),
   returns: python('record_returns.py', verifier('returns.json')),
   corpus: [
     process.execPath,

@@ -59,6 +59,7 @@ export const syscallOps: VerifierOps = {
 
 export const netfilterOps: VerifierOps = {
   name: 'netfilter',
+  contextStruct: 'bpf_nf_ctx',
   funcProto: bpf_base_func_proto,
   isValidAccess: (off, size, write) => {
     if (write || size !== 8) return undefined;

@@ -58,6 +58,7 @@ import {
 } from '@libbpf-ts/verifier/protos';
 import type { CtxAccessRule, FuncProtoRule } from '@libbpf-ts/verifier/protos';
 import { iterContext } from './iter.ts';
+import { rawTracepointNullArgs } from './raw-tp-null-args.ts';
 
 const PT_REGS_SIZE = 168;
 const PERF_MAX_TRACE_SIZE = 8192;
@@ -255,5 +256,5 @@ export const tracingOps: VerifierOps = {
   kfuncs: tracingKfuncs,
   kfuncFilter: notForTracing,
   btfContext: true,
-  ctxArgInfo: iterContext,
+  ctxArgInfo: (prog) => (isRawTp(prog) ? rawTracepointNullArgs(prog.attachName ?? '') : iterContext(prog)),
 };

@@ -1,7 +1,7 @@
 /** `Btf` of `@libbpf-ts/btf` as the narrow view that the verifier reads. */
 
 import type { Btf, BtfType } from '@libbpf-ts/btf';
-import type { BtfField, BtfKindName, BtfTypeView, VerifierBtf } from './types.ts';
+import type { BtfField, BtfKindName, BtfMemberView, BtfTypeView, VerifierBtf } from './types.ts';
 
 /** `kernel`: these are the kernel's own types, not a program's. `record`: managed fields of a program's structures. */
 export function adaptBtf(btf: Btf, kernel: boolean, record?: (id: number) => readonly BtfField[] | undefined): VerifierBtf {
@@ -41,16 +41,20 @@ function collectTags(btf: Btf): Map<number, { readonly name: string; readonly co
   return tags;
 }
 
+function membersOf(type: BtfType): BtfMemberView[] {
+  if (type.kind === 'DATASEC')
+    return type.vars.map((row) => ({ name: '', type: row.type, bitOffset: row.offset * 8, bitSize: 0 }));
+  if (!('members' in type)) return [];
+  return type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }));
+}
+
 function viewOf(type: BtfType): BtfTypeView {
   return {
     kind: type.kind === 'VOID' ? 'UNKN' : (type.kind satisfies BtfKindName),
     name: type.name,
     size: 'size' in type ? type.size : 0,
     type: 'type' in type ? type.type : 0,
-    members:
-      'members' in type
-        ? type.members.map((m) => ({ name: m.name, type: m.type, bitOffset: m.bit_offset, bitSize: m.bitfield_size }))
-        : [],
+    members: membersOf(type),
     params: type.kind === 'FUNC_PROTO' ? type.params : [],
     nelems: type.kind === 'ARRAY' ? type.nelems : 0,
     signed:

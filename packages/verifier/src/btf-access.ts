@@ -137,8 +137,8 @@ function pointerFlags(env: Env, btf: VerifierBtf, structId: number, fromType: nu
   return tagBits;
 }
 
-/** Programs that may not sleep run under RCU throughout. */
-export const rcuHeld = (env: Env): boolean => env.cur.activeRcuLocks > 0 || !env.facts.sleepable;
+/** Where the program may not sleep, RCU is held throughout (`in_rcu_cs`). */
+export const rcuHeld = ({ cur }: Env): boolean => cur.activeRcuLocks > 0 || cur.activeLocks > 0 || !cur.inSleepable;
 
 function findAt(env: Env, btf: VerifierBtf, structId: number, off: number, size: number, fromType: number): Found {
   const scalar: Found = { scalar: true, target: 0, tags: [], fieldName: '' };

@@ -1,7 +1,7 @@
 /** Dynptrs on the stack: two slots each, the first being the one at the lower address (`mark_stack_slots_dynptr` and its kin). */
 
 import type { Env } from './env.ts';
-import { acquireReference, invalidate } from './references.ts';
+import { acquireReference, invalidate, releaseReference } from './references.ts';
 import { markNotInit, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import { ALL_DYNPTR, changeRegs, type FuncState, slotByte, slotReg, STACK_DYNPTR } from './state.ts';
@@ -33,6 +33,18 @@ export function clearDynptr(env: Env, frame: FuncState, spi: number): void {
     (reg.type & ~T.PTR_MAYBE_NULL & ~T.MEM_RDONLY & ~0xff) === 0 &&
     reg.dynptrId === id;
   changeRegs(env.cur, isSlice, (reg) => invalidate(env, reg));
+}
+
+/** Gives back what a dynptr holds: it, its clones in the same frame and everything sliced from them are void. False where nothing was held. */
+export function releaseDynptr(env: Env, frame: FuncState, spi: number): boolean {
+  const { refObjId } = frame.spilled[spi]!;
+  if (!releaseReference(env, refObjId)) return false;
+  for (let at = 1; at < frame.slots.length; at++) {
+    const slot = frame.spilled[at];
+    if (slotByte(frame.slots[at]!, 0) === STACK_DYNPTR && slot?.dynFirst && slot.refObjId === refObjId)
+      clearDynptr(env, frame, at);
+  }
+  return true;
 }
 
 /** Makes a dynptr of two slots; `spi` is the slot at the lower address. One that holds a reference acquires it, or shares `heldRef`. */

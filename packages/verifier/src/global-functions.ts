@@ -1,20 +1,15 @@
 /** Functions with global linkage: their BTF says what they take, and they are verified for all of it (`btf_prepare_func_args`). */
 
-import { sizeOf, skipModifiers } from './btf-access.ts';
+import type { ArgSpec } from './arg-types.ts';
+import { skipModifiers } from './btf-access.ts';
+import { processDynptrArg } from './dynptr-args.ts';
 import { type Env, Refusal } from './env.ts';
-import { checkHelperMem } from './helper-args.ts';
-import { checkUnmodified } from './memory.ts';
+import { globalArgs, type GlobalArg } from './global-args.ts';
+import { CallMeta, checkArgOffset, checkArgType, checkHelperMem } from './helper-args.ts';
 import { type FuncState } from './state.ts';
 import { markPointer } from './register.ts';
 import * as T from './regtype.ts';
 import { isZero } from './stack.ts';
-import { checkSrc } from './operands.ts';
-
-/** What one argument of a global function is. */
-export type GlobalArg =
-  | { readonly kind: 'scalar' }
-  | { readonly kind: 'ctx' }
-  | { readonly kind: 'mem'; readonly size: number; readonly nonnull: boolean };
 
 const FUNC_GLOBAL = 1;
 
@@ -53,108 +48,101 @@ function refuseWithoutBtf(env: Env): void {
   });
 }
 
-/** Arguments of a global function; refuses types that cannot be one. */
-export function globalArgs(env: Env, number: number): readonly GlobalArg[] {
-  const { btf } = env.request;
-  const subprog = env.subprogs[number]!;
-  const func = btf!.type(subprog.btfTypeId)!;
-  const proto = btf!.type(func.type)!;
-  if (proto.params.length > 5) {
-    env.refuse('EINVAL', `Global function ${subprog.name}() with ${proto.params.length} > 5 args. Buggy compiler.`);
-  }
-  const returned = skipModifiers(btf!, proto.type).type;
-  if (returned?.kind !== 'INT' && returned?.kind !== 'ENUM' && returned?.kind !== 'ENUM64') {
-    env.refuse('EINVAL', `Global function ${subprog.name}() doesn't return scalar. Only those are supported.`);
-  }
-  return proto.params.map((param, i) => globalArg(env, number, param.type, i));
-}
-
-function globalArg(env: Env, number: number, typeId: number, index: number): GlobalArg {
-  const btf = env.request.btf!;
-  const subprog = env.subprogs[number]!;
-  const tags = btf
-    .declTags(subprog.btfTypeId)
-    .filter((tag) => tag.componentIdx === index)
-    .map((tag) => tag.name);
-  const unknown = tags.filter((tag) => tag.startsWith('arg:') && tag !== 'arg:ctx' && tag !== 'arg:nonnull');
-  if (unknown.length > 0) return env.unsupported(`arguments of global functions with the tag ${unknown[0]}`);
-  const { type } = skipModifiers(btf, typeId);
-  if (tags.includes('arg:ctx')) return { kind: 'ctx' };
-  if (type?.kind === 'INT' || type?.kind === 'ENUM' || type?.kind === 'ENUM64') return { kind: 'scalar' };
-  if (type?.kind !== 'PTR') {
-    return env.refuse('EINVAL', `Arg#${index} type ${type?.kind ?? 'UNKN'} in ${subprog.name}() is not supported yet.`);
-  }
-  const target = skipModifiers(btf, type.type);
-  if (target.type?.kind === 'STRUCT' && target.type.name === env.ops.contextStruct) return { kind: 'ctx' };
-  if (target.type?.kind === 'STRUCT' && target.type.name === 'bpf_dynptr')
-    return env.unsupported('dynptr arguments of global functions');
-  const size = sizeOf(btf, type.type);
-  if (size === 0) {
-    return env.refuse(
-      'EINVAL',
-      `arg#${index} reference type('${target.type?.kind ?? 'UNKNOWN'} ${target.type?.name ?? ''}') size cannot be determined: -22`,
-    );
-  }
-  return { kind: 'mem', size, nonnull: tags.includes('arg:nonnull') };
-}
-
 /** The frame that a global function starts with. */
 export function enterGlobal(env: Env, frame: FuncState, number: number): void {
   globalArgs(env, number).forEach((arg, i) => {
     const reg = frame.regs[i + 1]!;
-    if (arg.kind === 'scalar') {
-      env.markUnknown(reg);
-    } else if (arg.kind === 'ctx') {
-      markPointer(reg, T.PTR_TO_CTX);
-    } else {
-      markPointer(reg, arg.nonnull ? T.PTR_TO_MEM : T.PTR_TO_MEM | T.PTR_MAYBE_NULL);
-      reg.memSize = arg.size;
-      if (!arg.nonnull) reg.id = env.nextId();
+    switch (arg.kind) {
+      case 'scalar':
+      case 'arena':
+        return env.markUnknown(reg);
+      case 'ctx':
+        return markPointer(reg, T.PTR_TO_CTX);
+      case 'dynptr':
+        markPointer(reg, T.CONST_PTR_TO_DYNPTR);
+        reg.id = env.nextId();
+        reg.dynType = T.DYNPTR_TYPE_LOCAL;
+        reg.dynFirst = true;
+        return undefined;
+      case 'mem':
+        markPointer(reg, T.PTR_TO_MEM | arg.flags);
+        reg.memSize = arg.size;
+        if (arg.flags & T.PTR_MAYBE_NULL) reg.id = env.nextId();
+        return undefined;
+      default:
+        markPointer(reg, T.PTR_TO_BTF_ID | arg.flags);
+        reg.btf = env.kernelBtf;
+        reg.btfId = arg.btfId;
+        reg.id = env.nextId();
+        return undefined;
     }
   });
 }
 
-/** Does a call pass what the global function takes? */
+/** Does a call pass what the global function takes? (`btf_check_func_arg_match`) */
 export function checkGlobalCallArgs(env: Env, number: number): void {
   try {
-    checkArgs(env, globalArgs(env, number));
+    globalArgs(env, number).forEach((arg, i) => checkArg(env, arg, i + 1));
   } catch (error) {
-    if (!(error instanceof Refusal) || error.errno === 'EOPNOTSUPP') throw error;
-    env.refuse('EINVAL', `Caller passes invalid args into func#${number} ('${env.subprogs[number]!.name}')`);
+    if (!(error instanceof Refusal)) throw error;
+    env.refuse(error.errno, `Caller passes invalid args into func#${number} ('${env.subprogs[number]!.name}')`);
   }
 }
 
-function checkArgs(env: Env, args: readonly GlobalArg[]): void {
-  args.forEach((arg, i) => {
-    const regno = i + 1;
-    checkSrc(env, regno);
-    const reg = env.reg(regno);
-    const fail = (): never => env.refuse('EINVAL', '');
-    if (arg.kind === 'scalar') {
-      if (reg.type !== T.SCALAR_VALUE) {
-        env.log.reason(`R${regno} is not a scalar`);
-        fail();
+function checkArg(env: Env, arg: GlobalArg, regno: number): void {
+  const reg = env.reg(regno);
+  switch (arg.kind) {
+    case 'scalar':
+      if (reg.type !== T.SCALAR_VALUE) env.refuse('EINVAL', `R${regno} is not a scalar`);
+      return;
+    case 'ctx':
+      checkArgOffset(env, regno, reg, DONT_CARE);
+      if (reg.type !== T.PTR_TO_CTX) env.refuse('EINVAL', `arg#${regno - 1} expects pointer to ctx`);
+      return;
+    case 'arena':
+      if (reg.type !== T.PTR_TO_ARENA && reg.type !== T.SCALAR_VALUE) {
+        env.refuse('EINVAL', `R${regno} is not a pointer to arena or scalar.`);
       }
-    } else if (arg.kind === 'ctx') {
-      if (reg.type !== T.PTR_TO_CTX) {
-        env.log.reason(`arg#${i} expects pointer to ctx`);
-        fail();
-      }
-      checkUnmodified(env, reg, regno, false);
-    } else {
-      checkMemArg(env, regno, arg.size, arg.nonnull);
-    }
-  });
+      return;
+    case 'dynptr':
+      checkArgOffset(env, regno, reg, { ...DONT_CARE, base: 'ARG_PTR_TO_DYNPTR', flags: T.MEM_RDONLY });
+      processDynptrArg(env, regno, T.MEM_RDONLY, new CallMeta(0, false));
+      return;
+    case 'mem':
+      if (!(arg.flags & T.PTR_UNTRUSTED)) checkMemArg(env, regno, arg);
+      return;
+    default:
+      if (!(arg.flags & T.PTR_UNTRUSTED)) checkObjectArg(env, regno, arg);
+  }
 }
 
-function checkMemArg(env: Env, regno: number, size: number, nonnull: boolean): void {
+const DONT_CARE: ArgSpec = { base: 'ARG_DONTCARE', flags: 0, size: 0, btf: undefined };
+
+/** The function reads and writes the memory, and is told whether it is there. */
+function checkMemArg(env: Env, regno: number, { size, flags }: GlobalArg & { kind: 'mem' }): void {
   const reg = env.reg(regno);
-  if (isZero(reg) && !nonnull) return;
+  checkArgOffset(env, regno, reg, DONT_CARE);
+  if (isZero(reg)) return;
   const saved = reg.type;
-  if (T.mayBeNull(saved) && nonnull) env.refuse('EINVAL', `arg#${regno - 1} is expected to be non-NULL`);
-  // The function reads and writes it, and is told whether it is there.
   reg.type &= ~T.PTR_MAYBE_NULL;
-  checkHelperMem(env, regno, size, false, true, undefined);
-  checkHelperMem(env, regno, size, true, true, undefined);
+  try {
+    checkHelperMem(env, regno, size, false, true, undefined);
+    checkHelperMem(env, regno, size, true, true, undefined);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    env.refuse('EINVAL', '');
+  }
   reg.type = saved;
+  if (T.mayBeNull(saved) && !(flags & T.PTR_MAYBE_NULL)) {
+    env.refuse('EINVAL', `arg#${regno - 1} is expected to be non-NULL`);
+  }
+}
+
+function checkObjectArg(env: Env, regno: number, { btfId, flags }: GlobalArg & { kind: 'object' }): void {
+  const reg = env.reg(regno);
+  if (isZero(reg) && flags & T.PTR_MAYBE_NULL) return;
+  const btf = env.kernelBtf!.type(btfId)!.name;
+  const arg: ArgSpec = { base: 'ARG_PTR_TO_BTF_ID', flags, size: 0, btf };
+  checkArgType(env, regno, reg, arg, new CallMeta(0, false));
+  checkArgOffset(env, regno, reg, arg);
 }

@@ -136,7 +136,7 @@ function resolveMapValue(env: Env, arg: ArgSpec, meta: CallMeta): ArgSpec {
   return arg;
 }
 
-function checkArgType(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: CallMeta): void {
+export function checkArgType(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: CallMeta): void {
   const expected = COMPATIBLE[arg.base];
   if (!expected) return env.unsupported(`arguments of type ${arg.base}`);
   let { type } = reg;

@@ -6,7 +6,7 @@ import { protoSpec, type ProtoSpec } from './arg-types.ts';
 import { syncBounds } from './bounds.ts';
 import { checkBprintf } from './format-args.ts';
 import { callbackOf, pushCallback } from './callbacks.ts';
-import { clearDynptr, placeDynptr } from './dynptr-slots.ts';
+import { placeDynptr, releaseDynptr } from './dynptr-slots.ts';
 import { dynptrOf, slotOf } from './dynptr-args.ts';
 import type { Env } from './env.ts';
 import { CallMeta, checkArg } from './helper-args.ts';
@@ -129,10 +129,7 @@ function release(env: Env, spec: ProtoSpec, meta: CallMeta, name: string): void 
   const reg = env.reg(meta.releaseRegno);
   let done = false;
   if (spec.args[meta.releaseRegno - 1]!.base === 'ARG_PTR_TO_DYNPTR') {
-    const frame = env.frameOf(reg);
-    const spi = slotOf(env, meta.releaseRegno);
-    done = releaseReference(env, frame.spilled[spi]!.refObjId);
-    clearDynptr(env, frame, spi);
+    done = releaseDynptr(env, env.frameOf(reg), slotOf(env, meta.releaseRegno));
   } else if (meta.refObjId) {
     done = releaseReference(env, meta.refObjId);
   } else {

@@ -1,11 +1,12 @@
 /** Open-coded iterators on the stack (`mark_stack_slots_iter`, `process_iter_next_call`). */
 
+import { rcuHeld } from './btf-access.ts';
 import { previousCheckpoint, pushBranch, widen } from './branches.ts';
 import type { Env } from './env.ts';
 import { markNotNull } from './null-check.ts';
 import { acquireReference, releaseReference } from './references.ts';
 import { BPF_ITER_STATE_ACTIVE, BPF_ITER_STATE_DRAINED, markConstZero, markPointer, type Reg } from './register.ts';
-import { PTR_TO_STACK } from './regtype.ts';
+import { MEM_RCU, PTR_TO_STACK, PTR_UNTRUSTED } from './regtype.ts';
 import { isConstOffset } from './stack.ts';
 import {
   ALL_ITER,
@@ -36,6 +37,8 @@ export interface IterArg {
   /** `num` of `struct bpf_iter_num`. */
   readonly name: string;
   readonly slots: number;
+  /** Its elements are safe only under RCU (KF_RCU_PROTECTED). */
+  readonly rcu: boolean;
 }
 
 /** bpf_iter_X_new: the slots must be free; the iterator is something held. */
@@ -58,6 +61,7 @@ export function newIterator(env: Env, regno: number, iter: IterArg): void {
     slot.refObjId = i === 0 ? id : 0;
     slot.btf = iter.btf;
     slot.btfId = iter.btfId;
+    if (iter.rcu) slot.type |= rcuHeld(env) ? MEM_RCU : PTR_UNTRUSTED;
     slot.iterState = BPF_ITER_STATE_ACTIVE;
     slot.iterDepth = 0;
     frame.slots[spi - i] = ALL_ITER;
@@ -72,7 +76,12 @@ function noteDepth(env: Env, frame: FuncState, spi: number): void {
 }
 
 /** The initialised iterator behind an argument: its frame and slot. */
-export function checkIterator(env: Env, regno: number, iter: IterArg): { readonly frameno: number; readonly spi: number } {
+export function checkIterator(
+  env: Env,
+  regno: number,
+  iter: IterArg,
+  kfunc: string,
+): { readonly frameno: number; readonly spi: number } {
   const reg = env.reg(regno);
   const spi = slotOf(env, reg, regno, iter.slots, 'iter');
   const frame = env.frameOf(reg);
@@ -82,6 +91,7 @@ export function checkIterator(env: Env, regno: number, iter: IterArg): { readonl
     if (!whole || !slot || slot.btfId !== iter.btfId || (i === 0) !== (slot.refObjId !== 0)) {
       env.refuse('EINVAL', `expected an initialized iter_${iter.name} as arg #${regno - 1}`);
     }
+    if (slot.type & PTR_UNTRUSTED) env.refuse('EPROTO', `expected an RCU CS when using ${kfunc}`);
     env.liveness.markRead(frame.frameno, spi - i);
   }
   return { frameno: frame.frameno, spi };
@@ -96,6 +106,17 @@ export function destroyIterator(env: Env, at: { readonly frameno: number; readon
     frame.spilled[at.spi - i] = undefined;
     env.touchSlot(at.spi - i);
     env.liveness.markWrite(frame.frameno, at.spi - i);
+  }
+}
+
+/** The end of an RCU section: iterators whose elements it kept safe cannot go on. */
+export function untrustRcuIterators(state: VerifierState): void {
+  for (const frame of state.frames) {
+    for (let spi = 0; spi < frame.slots.length; spi++) {
+      if (slotKind(frame.slots[spi]!) !== STACK_ITER || !(frame.spilled[spi]!.type & MEM_RCU)) continue;
+      const slot = slotReg(frame, spi);
+      slot.type = (slot.type & ~MEM_RCU) | PTR_UNTRUSTED;
+    }
   }
 }
 

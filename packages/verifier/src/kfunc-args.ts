@@ -123,10 +123,16 @@ function checkContext(env: Env, reg: Reg, i: number, regno: number, structName: 
 
 function checkIter(env: Env, meta: KfuncMeta, regno: number, btfId: number, structName: string): void {
   const size = sizeOf(env.kernelBtf!, btfId);
-  const iter: IterArg = { btf: env.kernelBtf!, btfId, name: structName.slice('bpf_iter_'.length), slots: size / 8 };
+  const iter: IterArg = {
+    btf: env.kernelBtf!,
+    btfId,
+    name: structName.slice('bpf_iter_'.length),
+    slots: size / 8,
+    rcu: has(meta, 'KF_RCU_PROTECTED'),
+  };
   meta.iterSlots = iter.slots;
   if (has(meta, 'KF_ITER_NEW')) newIterator(env, regno, iter);
-  else meta.iter = checkIterator(env, regno, iter);
+  else meta.iter = checkIterator(env, regno, iter, meta.row.name);
 }
 
 /** Functions that make a dynptr in the argument named. */

@@ -1,10 +1,10 @@
 /** Calls of kernel functions: BTF types their arguments and results, flags say what they hold and may be (`check_kfunc_call`). */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { sizeOf, skipModifiers } from './btf-access.ts';
+import { rcuHeld, sizeOf, skipModifiers } from './btf-access.ts';
 import type { Env } from './env.ts';
 import { clearPacketPointers, mayThisSleep } from './helper-calls.ts';
-import { destroyIterator, nextElement } from './iterators.ts';
+import { destroyIterator, nextElement, untrustRcuIterators } from './iterators.ts';
 import { checkKfuncArgs, KfuncMeta } from './kfunc-args.ts';
 import { kfuncRow } from './kfunc-meta.ts';
 import { acquireReference, releaseReference } from './references.ts';
@@ -69,6 +69,9 @@ export function checkKfuncCall(env: Env, insn: BpfInsn): void {
   const meta = new KfuncMeta(row, proto);
   checkKfuncArgs(env, meta);
   changeSections(env, row, sleepable);
+  if (row.flags.includes('KF_RCU_PROTECTED') && !rcuHeld(env)) {
+    env.refuse('EACCES', `kernel func ${row.name} requires RCU critical section protection`);
+  }
   if (meta.releaseRegno) release(env, meta);
   for (let i = 0; i <= 5; i++) {
     markNotInit(env.reg(i));
@@ -97,6 +100,7 @@ function changeSections(env: Env, { name }: KfuncRow, sleepable: boolean): void 
         reg.type = (reg.type & ~(T.MEM_RCU | T.PTR_MAYBE_NULL)) | T.PTR_UNTRUSTED;
       },
     );
+    untrustRcuIterators(cur);
     cur.activeRcuLocks = 0;
   } else if (inRcu && sleepable) {
     env.refuse('EACCES', `kernel func ${name} is sleepable within rcu_read_lock region`);

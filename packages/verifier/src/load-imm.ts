@@ -7,6 +7,7 @@ import { hasField } from './map-rules.ts';
 import { checkDst } from './operands.ts';
 import { markConstScalar, markPointer } from './register.ts';
 import * as T from './regtype.ts';
+import type { VerifierBtf } from './types.ts';
 
 const BPF_MAP_TYPE_ARENA = 33;
 
@@ -55,9 +56,10 @@ function loadSymbol(env: Env, insn: BpfInsn, id: number): void {
     markPointer(reg, T.PTR_TO_MEM | T.MEM_RDONLY);
     return;
   }
-  const { type, id: plain, tags } = skipModifiers(btf, symbol.type);
-  if (type?.kind === 'STRUCT') {
-    markPointer(reg, T.PTR_TO_BTF_ID | (tags.includes('percpu') ? T.MEM_PERCPU : 0));
+  const { type, id: plain } = skipModifiers(btf, symbol.type);
+  const percpu = isPercpu(btf, id);
+  if (percpu || type?.kind === 'STRUCT') {
+    markPointer(reg, T.PTR_TO_BTF_ID | (percpu ? T.MEM_PERCPU : 0));
     reg.btf = btf;
     reg.btfId = plain;
     return;
@@ -65,3 +67,7 @@ function loadSymbol(env: Env, insn: BpfInsn, id: number): void {
   markPointer(reg, T.PTR_TO_MEM | T.MEM_RDONLY);
   reg.memSize = type?.size ?? 0;
 }
+
+/** Is there one of the variable for each processor? */
+const isPercpu = (btf: VerifierBtf, id: number): boolean =>
+  btf.type(btf.find('.data..percpu', 'DATASEC'))?.members.some(({ type }) => type === id) ?? false;

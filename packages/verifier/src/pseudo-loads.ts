@@ -122,5 +122,9 @@ function resolveBtfId(env: Env, i: number): void {
   if (type.kind !== 'VAR' && type.kind !== 'FUNC') {
     env.refuse('EINVAL', `pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`);
   }
-  env.pseudoLoads.set(i, { kind: 'btf', address: 0n, btf_id: id });
+  const address = type.kind === 'VAR' ? env.request.symbolAddress?.(type.name) : 0n;
+  if (address === undefined) {
+    return env.refuse('ENOENT', `ldimm64 failed to find the address for kernel symbol '${type.name}'.`);
+  }
+  env.pseudoLoads.set(i, { kind: 'btf', address, btf_id: id });
 }

@@ -224,7 +224,13 @@ function slotRegSafe(env: Env, old: FuncState, cur: FuncState, spi: number, exac
     case STACK_DYNPTR:
       return a!.dynType === b!.dynType && a!.dynFirst === b!.dynFirst && ids.check(a!.refObjId, b!.refObjId);
     case STACK_ITER:
-      return a!.btf === b!.btf && a!.btfId === b!.btfId && a!.iterState === b!.iterState && ids.check(a!.refObjId, b!.refObjId);
+      return (
+        a!.type === b!.type &&
+        a!.btf === b!.btf &&
+        a!.btfId === b!.btfId &&
+        a!.iterState === b!.iterState &&
+        ids.check(a!.refObjId, b!.refObjId)
+      );
     case STACK_IRQ_FLAG:
       return ids.check(a!.refObjId, b!.refObjId) && a!.subprogno === b!.subprogno;
     default:

@@ -213,6 +213,7 @@ export interface BtfTypeView {
   readonly size: number;
   /** The type referred to: PTR, TYPEDEF, modifiers, FUNC (its prototype), FUNC_PROTO (its return), VAR, ARRAY (its element), DECL_TAG. */
   readonly type: number;
+  /** STRUCT, UNION; of a DATASEC its variables, without names. */
   readonly members: readonly BtfMemberView[];
   readonly params: readonly { readonly name: string; readonly type: number }[];
   /** ARRAY. */
@@ -281,6 +282,8 @@ export interface VerifierRequest {
   readonly func_info?: readonly FuncInfo[];
   readonly line_info?: readonly LineInfo[];
   readonly kernelBtf?: VerifierBtf;
+  /** Addresses of kernel variables that programs may name (`kallsyms_lookup_name`); without it the kernel has none. */
+  readonly symbolAddress?: (name: string) => bigint | undefined;
   /** For TRACING, LSM, EXT, STRUCT_OPS: the type attached to (id in kernelBtf, or in attachProgBtf). */
   readonly attach_btf_id?: number;
   /** All capabilities where omitted. */
