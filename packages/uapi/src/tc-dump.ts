@@ -1,6 +1,6 @@
 /** Rows of traffic control's dumps, to and from rtnetlink messages. Both kernels' dumps are read here, so they compare. */
 
-import type { AttributeReader} from './netlink.ts';
+import type { AttributeReader } from './netlink.ts';
 import { concatenateBytes, encodeAttributes, type NetlinkAttribute, type NetlinkMessage } from './netlink.ts';
 import {
   MIRRED_ACTIONS,

@@ -10,10 +10,7 @@ import {
   type NetlinkAttribute,
   type NetlinkRequest,
 } from './netlink.ts';
-import type {
-  RTM_DELQDISC,
-  RTM_DELTFILTER,
-  RTM_GETTFILTER} from './tc-numbers.ts';
+import type { RTM_DELQDISC, RTM_DELTFILTER, RTM_GETTFILTER } from './tc-numbers.ts';
 import {
   MIRRED_ACTIONS,
   RTM_NEWQDISC,
