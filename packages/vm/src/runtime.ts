@@ -17,8 +17,8 @@ export interface VmRuntimeOptions {
   readonly arena?: Arena;
   /** Bytes of BPF stack for all nested runs, 256 KiB by default. */
   readonly stackBytes?: number;
-  /** The BPF stack, where it is not the runtime that allocates it; 44 KiB at least. */
-  readonly stack?: Region;
+  /** The BPF stack, where it is not the runtime that allocates it; 44 KiB at least. Asked for when the runtime has its own words. */
+  readonly stack?: () => Region;
   /** The engines by name; the first is the default. */
   readonly engines?: readonly Engine[];
 }
@@ -86,8 +86,9 @@ export class VmRuntime {
       this.functions = new FunctionTable();
       this.block = this.arena.allocate(CELL_BLOCK_SIZE, 64);
       const stackBytes = options.stackBytes ?? 256 * 1024;
-      this.stackStart = options.stack?.start ?? this.arena.allocate(stackBytes, 64);
-      this.stackEnd = options.stack?.end ?? this.stackStart + stackBytes;
+      const stack = options.stack?.();
+      this.stackStart = stack?.start ?? this.arena.allocate(stackBytes, 64);
+      this.stackEnd = stack?.end ?? this.stackStart + stackBytes;
       this.arena.u32[(this.block + CELL.stackPointer) >> 2] = this.stackEnd;
     }
     this.returnHigh = new ReturnHighCell(this.arena, this.block + CELL.returnHigh);

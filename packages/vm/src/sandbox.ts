@@ -65,11 +65,17 @@ export class Sandbox {
   constructor({ helpers = {}, memoryBytes = 65_536, engine = 'jit' }: SandboxOptions = {}) {
     const arena = new Arena();
     this.#memoryBytes = (memoryBytes + 15) & ~15;
-    const start = arena.allocate(HEADER + this.#memoryBytes + STACK_BYTES, 64);
+    const size = HEADER + this.#memoryBytes + STACK_BYTES;
+    let start = 0;
+    this.#runtime = new VmRuntime({
+      arena,
+      stack() {
+        start = arena.allocate(size, 64);
+        return { start: start + size - STACK_BYTES, end: start + size };
+      },
+    });
     this.address = start + HEADER;
-    const stack = { start: this.address + this.#memoryBytes, end: this.address + this.#memoryBytes + STACK_BYTES };
-    this.#region = { start, end: stack.end };
-    this.#runtime = new VmRuntime({ arena, stack });
+    this.#region = { start, end: start + size };
     this.#engine = engine;
     this.#helpers = new Map(Object.entries(helpers).map(([id, helper]) => [Number(id), this.#helper(Number(id), helper)]));
   }

@@ -8,7 +8,15 @@ import { generateLoop } from '../src/interpreter/generate.ts';
 import { div64, mod64, mul64, sdiv64, smod64 } from '../src/interpreter/int64.ts';
 import { Stepper } from '../src/interpreter/stepper.ts';
 import { VmRuntime } from '../src/runtime.ts';
+import { generateModules } from '../src/tier/generate.ts';
+import { TIER_BLOCK } from '../src/tier/host.ts';
 import { load, program } from './engines.ts';
+
+test('the modules of the first tier are what the generator writes, for the place where runtimes are', () => {
+  const written = readFileSync(new URL('../src/tier/modules.gen.ts', import.meta.url), 'utf8');
+  expect(written.replaceAll(/\s+/g, ' ')).toBe(generateModules().replaceAll(/\s+/g, ' '));
+  expect(new VmRuntime().block).toBe(TIER_BLOCK);
+});
 
 test('the loop is what the generator writes', () => {
   const written = readFileSync(new URL('../src/interpreter/loop.gen.ts', import.meta.url), 'utf8');

@@ -4,7 +4,11 @@ import { CELL } from '../cells.ts';
 import type { VmRuntime } from '../runtime.ts';
 import type { TierVariant } from './handler.ts';
 import { tierModule } from './module.ts';
+import { SANDBOX_MODULE, TRUSTED_MODULE } from './modules.gen.ts';
 import { FRAME } from './record.ts';
+
+/** Where a runtime has its words if they are the first that it takes of a new arena: what the modules at hand are made for. */
+export const TIER_BLOCK = 65_600;
 
 /** Held by the runtime, and by its forks, whose addresses are the same. */
 export class TierHost {
@@ -23,11 +27,25 @@ export class TierHost {
     const key = (variant.fuel ? 1 : 0) + (variant.region ? 2 : 0);
     let module = this.#modules.get(key);
     if (!module) {
-      module = new WebAssembly.Module(tierModule(variant, this.#block));
+      module = new WebAssembly.Module(this.#bytes(variant));
       this.#modules.set(key, module);
     }
     return module;
   }
+
+  /** To make a module takes some milliseconds of a cold process, which is what this tier is there to save. */
+  #bytes(variant: TierVariant): Uint8Array<ArrayBuffer> {
+    if (this.#block === TIER_BLOCK && variant.fuel === variant.region)
+      return bytesOf(variant.fuel ? SANDBOX_MODULE : TRUSTED_MODULE);
+    return tierModule(variant, this.#block);
+  }
+}
+
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }
 
 /** The record that the first tier trapped at, and 0 from now on; 0 where it did not. */

@@ -180,7 +180,8 @@ interface Globals {
 function tailBody(block: number, programType: number, { header, slot }: Globals, go: number, hot: number): CodeWriter {
   const next = (code: CodeWriter): CodeWriter => code.returnCallIndirect(programType).end();
   const code = new CodeWriter();
-  code.global(header).global(header).access(OP.i32_load, HEADER.heat).i32(1).op(OP.i32_add).access(OP.i32_store, HEADER.heat);
+  code.global(header).global(header).access(OP.i32_load, HEADER.heat);
+  code.global(header).access(OP.i32_load, HEADER.run).op(OP.i32_add).access(OP.i32_store, HEADER.heat);
   code.global(header).access(OP.i32_load, HEADER.heat).global(header).access(OP.i32_load, HEADER.limit).op(OP.i32_gt_u);
   code.open(OP.if).call(hot).open(OP.if).get(0).global(slot).i32(1).op(OP.i32_add);
   next(code).end();

@@ -1,7 +1,7 @@
 /** Predecoded instructions, as the first tier reads them in the arena. */
 
-/** A program's block starts with its heat, and the heat from which on a better engine is asked for. */
-export const HEADER = { heat: 0, limit: 4, size: 16 } as const;
+/** A program's block starts with its heat, the heat from which on a better engine is asked for, and what a run adds. */
+export const HEADER = { heat: 0, limit: 4, run: 8, size: 16 } as const;
 
 /**
  * One record an instruction slot, so that an address is an instruction number. `dst` and `src` are registers times eight. `offset` is the

@@ -9,20 +9,25 @@ import { prepareTier } from './engine.ts';
 import type { PreparedTierProgram } from './engine.ts';
 
 export interface TieredOptions {
-  /** Runs and jumps taken after which the next run is the JIT's. The same program and input change engines at the same run, always. */
+  /**
+   * Jumps taken after which the next run is the JIT's; a run by itself counts as one and a sixteenth of its instructions. By default as
+   * many as the JIT's work on the program is worth. The same program and inputs change engines at the same run, always.
+   */
   readonly heat?: number;
   /** The engine of hot programs; the JIT by default. */
   readonly hot?: Engine;
 }
 
-/** What the JIT's start-up is worth, in runs and jumps of the first tier. */
-const HEAT = 20_000;
+/** The JIT takes about as long for an instruction as the first tier for so many jumps with what is between them. */
+const JUMPS_AN_INSN = 256;
+/** What the JIT takes for any program. */
+const JUMPS_A_PROGRAM = 10_000;
 
 /**
  * Runs a program at once by the first tier, and hands it over to the JIT when it is hot: between two runs, by its slots. What the JIT
  * can't take (a body over the host's limits) stays where it is.
  */
-export function tieredEngine({ heat = HEAT, hot = jitEngine }: TieredOptions = {}): Engine {
+export function tieredEngine({ heat, hot = jitEngine }: TieredOptions = {}): Engine {
   return {
     name: 'tiered',
     prepare: (program, options, runtime, slots) =>
@@ -33,12 +38,12 @@ export function tieredEngine({ heat = HEAT, hot = jitEngine }: TieredOptions = {
 class PreparedTiers implements PreparedProgram {
   readonly #first: PreparedTierProgram;
   readonly #options: LoadOptions;
-  readonly #heat: number;
+  readonly #heat: number | undefined;
   readonly #hot: Engine;
   /** The same for a runtime and its forks. */
   #second: PreparedProgram | 'refused' | undefined;
 
-  constructor(first: PreparedTierProgram, options: LoadOptions, heat: number, hot: Engine) {
+  constructor(first: PreparedTierProgram, options: LoadOptions, heat: number | undefined, hot: Engine) {
     this.#first = first;
     this.#options = options;
     this.#heat = heat;
@@ -47,7 +52,8 @@ class PreparedTiers implements PreparedProgram {
 
   bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots, replace: (bound: BoundProgram) => void): BoundProgram {
     let cold = true;
-    const first: BoundProgram = this.#first.bindUntil(runtime, program, slots, this.#heat, () => {
+    const heat = this.#heat ?? JUMPS_A_PROGRAM + program.insns.length * JUMPS_AN_INSN;
+    const first: BoundProgram = this.#first.bindUntil(runtime, program, slots, heat, () => {
       if (cold) {
         const second = this.#compiled(runtime, program, slots);
         if (second === undefined) return false;
