@@ -10,8 +10,8 @@ import { predecode } from './predecode.ts';
 import { HEADER, RECORD } from './record.ts';
 import { takeTrapRecord } from './host.ts';
 
-/** Heat is counted in jumps. Without any, a program is taken to run one instruction in four of this many. */
-const INSNS_A_JUMP = 16;
+/** What a run counts for by itself, as a part of the program's instructions: jumps forward leave out the rest. */
+const STRAIGHT = 1 / 4;
 
 /** A heat that no program reaches. */
 const NEVER = 0xffff_ffff;
@@ -45,13 +45,13 @@ export class PreparedTierProgram implements PreparedProgram {
   }
 
   /**
-   * `limit` is the heat (jumps, and a number for each run that grows with the program) from which on `hot` is called before a run; where that puts other functions into the slots it
+   * `limit` is the heat (instructions that have run, about) from which on `hot` is called before a run; where that puts other functions into the slots it
    * answers true; where not, it is not asked again.
    */
   bindUntil(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots, limit: number, hot: () => boolean): BoundProgram {
     const block = this.#block;
     runtime.arena.u32[(block + HEADER.limit) >> 2] = limit;
-    runtime.arena.u32[(block + HEADER.run) >> 2] = 1 + Math.floor(program.insns.length / INSNS_A_JUMP);
+    runtime.arena.u32[(block + HEADER.run) >> 2] = 1 + Math.floor(program.insns.length * STRAIGHT);
     const module = runtime.tier.module({ fuel: this.#options.fuel ?? false, region: this.#options.region !== undefined });
     const h = helpers(runtime, program, block, () => {
       if (hot()) return true;

@@ -39,10 +39,13 @@ export interface TierModule {
   readonly places: Readonly<Record<1 | 2 | 4 | 8, number>>;
 }
 
-/** How the function that runs instructions ends: at the exit, in the middle after SLICE jumps, or with a tail call to make. */
+/** How the function that runs instructions ends: at the exit, in the middle after a SLICE, or with a tail call to make. */
 export const STATUS = { exit: 0, pause: 1, tail: 2 } as const;
-/** So many jumps, and the function is called anew: that is how a long run gets into V8's better code. */
-export const SLICE = 4096;
+/**
+ * Bytes of records that a slice runs, as far as jumps tell: each counts for its own record and, where it goes back, for all records
+ * between. After that the function is called anew: that is how a long run gets into V8's better code.
+ */
+export const SLICE: number = 65_536 * RECORD.size;
 
 /** Locals of the function that runs instructions; the first three are its parameters. */
 export const LOCAL = { pc: 0, fp: 1, base: 2, slice: 3, d: 4, at: 5, x: 6, y: 7, a: 8, b: 9, left: 10 } as const;
@@ -95,14 +98,13 @@ export class Handler {
   }
   /** To the record that the offset names. A slice is over after so many jumps. */
   jump(): void {
-    this.code.get(LOCAL.pc).access(OP.i32_load, RECORD.offset).set(LOCAL.pc);
-    this.code
-      .get(LOCAL.slice)
-      .i32(1)
-      .op(OP.i32_sub)
-      .tee(LOCAL.slice)
-      .brIf(this.#loop + this.#open);
-    this.code.br(this.#loop + this.#open + 1);
+    const { code } = this;
+    const next = this.#loop + this.#open;
+    code.get(LOCAL.slice).get(LOCAL.pc);
+    code.get(LOCAL.pc).access(OP.i32_load, RECORD.offset).tee(LOCAL.pc).op(OP.i32_sub).tee(LOCAL.x);
+    code.i32(-1).get(LOCAL.x).i32(31).op(OP.i32_shr_s, OP.i32_xor, OP.i32_and);
+    code.i32(RECORD.size).op(OP.i32_add, OP.i32_sub).tee(LOCAL.slice).i32(0).op(OP.i32_gt_s).brIf(next);
+    code.br(next + 1);
   }
 
   /** The register's place, to be stored to: `store64` or `store32` follow the value. Also in the local `d`. */
@@ -215,10 +217,10 @@ export class Handler {
     if (this.module.variant.fuel) this.code.i32(this.cell('fuel')).access(OP.i64_load).set(LOCAL.left);
   }
 
-  /** Adds the jumps of this slice to the program's heat. */
+  /** Adds the instructions of this slice to the program's heat. */
   countHeat(): void {
     this.code.global(this.module.header).global(this.module.header).access(OP.i32_load, HEADER.heat);
-    this.code.i32(SLICE).get(LOCAL.slice).op(OP.i32_sub, OP.i32_add).access(OP.i32_store, HEADER.heat);
+    this.code.i32(SLICE).get(LOCAL.slice).op(OP.i32_sub).i32(4).op(OP.i32_shr_u, OP.i32_add).access(OP.i32_store, HEADER.heat);
   }
 
   /** Ends the function that runs instructions; see STATUS. */

@@ -10,18 +10,19 @@ import type { PreparedTierProgram } from './engine.ts';
 
 export interface TieredOptions {
   /**
-   * Jumps taken after which the next run is the JIT's; a run by itself counts as one and a sixteenth of its instructions. By default as
-   * many as the JIT's work on the program is worth. The same program and inputs change engines at the same run, always.
+   * Instructions after which the next run is the JIT's, estimated: those that jumps go back over, and for each run a quarter of the
+   * program. By default as many as the JIT's work on the program is worth. The same program and inputs change engines at the same run,
+   * always.
    */
   readonly heat?: number;
   /** The engine of hot programs; the JIT by default. */
   readonly hot?: Engine;
 }
 
-/** The JIT takes about as long for an instruction as the first tier for so many jumps with what is between them. */
-const JUMPS_AN_INSN = 256;
-/** What the JIT takes for any program. */
-const JUMPS_A_PROGRAM = 10_000;
+/** To translate and compile one instruction takes about as long as to run so many in the first tier. */
+const WORK_AN_INSN = 1000;
+/** What is to be done for any program. */
+const WORK_A_PROGRAM = 50_000;
 
 /**
  * Runs a program at once by the first tier, and hands it over to the JIT when it is hot: between two runs, by its slots. What the JIT
@@ -52,7 +53,7 @@ class PreparedTiers implements PreparedProgram {
 
   bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots, replace: (bound: BoundProgram) => void): BoundProgram {
     let cold = true;
-    const heat = this.#heat ?? JUMPS_A_PROGRAM + program.insns.length * JUMPS_AN_INSN;
+    const heat = this.#heat ?? WORK_A_PROGRAM + program.insns.length * WORK_AN_INSN;
     const first: BoundProgram = this.#first.bindUntil(runtime, program, slots, heat, () => {
       if (cold) {
         const second = this.#compiled(runtime, program, slots);
