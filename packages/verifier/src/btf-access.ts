@@ -1,7 +1,8 @@
 /** Loads through pointers to kernel types: the type at the offset decides what the load gives (`btf_struct_access`). */
 
 import type { Env } from './env.ts';
-import type { Access } from './memory.ts';
+import { isLocalObject, recordOf } from './managed.ts';
+import { type Access, FIELD_TEXT } from './memory.ts';
 import { markPointer, type Reg } from './register.ts';
 import * as T from './regtype.ts';
 import { isConstOffset, tnumText } from './stack.ts';
@@ -27,10 +28,10 @@ const MODIFIERS: ReadonlySet<string> = new Set(['TYPEDEF', 'VOLATILE', 'CONST', 
 export function writeBtfPointer(env: Env, reg: Reg, access: Access, off: number): never | void {
   const name = reg.btf?.type(reg.btfId)?.name ?? '';
   checkPreconditions(env, reg, access, off, name);
+  if (isLocalObject(reg.type)) return accessLocalObject(env, reg, access, off);
   const allowed = env.ops.btfStructAccess?.(name, off, access.size, env.facts);
   if (allowed === true) return;
   if (typeof allowed === 'string') env.refuse('EACCES', allowed);
-  if (reg.type & T.MEM_ALLOC) env.unsupported('stores into objects of bpf_obj_new');
   env.refuse('EACCES', 'only read is supported');
 }
 
@@ -56,8 +57,22 @@ export function readBtfPointer(env: Env, reg: Reg, access: Access, off: number):
   const name = reg.btf?.type(reg.btfId)?.name ?? '';
   checkPreconditions(env, reg, access, off, name);
   if (!reg.btf) return env.unsupported('a kernel pointer without a type');
-  if (!(reg.type & (T.PTR_TRUSTED | T.MEM_RCU)) || reg.type & T.PTR_UNTRUSTED) env.probeLoads.add(env.insnIdx);
-  walkStruct(env, reg.btf, reg.btfId, off, access.size, access.value, reg.type);
+  const trust = reg.refObjId ? T.PTR_TRUSTED : 0;
+  if (!((reg.type | trust) & (T.PTR_TRUSTED | T.MEM_RCU | T.MEM_ALLOC)) || reg.type & T.PTR_UNTRUSTED)
+    env.probeLoads.add(env.insnIdx);
+  if (isLocalObject(reg.type)) return accessLocalObject(env, reg, access, off);
+  walkStruct(env, reg.btf, reg.btfId, off, access.size, access.value, reg.type | trust);
+}
+
+/** An object of the program's own type: numbers only, and clear of the fields that the kernel manages. */
+function accessLocalObject(env: Env, reg: Reg, access: Access, off: number): void {
+  for (const field of recordOf(reg) ?? []) {
+    if (off < field.offset + field.size && field.offset < off + access.size) {
+      env.refuse('EACCES', `direct access to ${FIELD_TEXT[field.type]} is disallowed`);
+    }
+  }
+  findAt(env, reg.btf!, reg.btfId, off, access.size, reg.type);
+  if (!access.write && access.value >= 0) env.markUnknown(env.reg(access.value));
 }
 
 /** What lies at an offset of a struct. */

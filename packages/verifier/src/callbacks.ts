@@ -3,7 +3,11 @@
 import * as F from '@libbpf-ts/uapi';
 import { pushBranch, pushState } from './branches.ts';
 import type { Env } from './env.ts';
+import { markNode } from './graph-args.ts';
 import type { CallMeta } from './helper-args.ts';
+import type { KfuncMeta } from './kfunc-args.ts';
+import { setNonOwning } from './managed.ts';
+import type { BtfField, VerifierMap } from './types.ts';
 import { copyReg, markPointer } from './register.ts';
 import * as T from './regtype.ts';
 import { type FuncState, MAX_CALL_FRAMES, newFrame, VerifierState } from './state.ts';
@@ -12,6 +16,8 @@ import { type FuncState, MAX_CALL_FRAMES, newFrame, VerifierState } from './stat
 export interface Callback {
   readonly name: string;
   readonly async: boolean;
+  /** An asynchronous one that may sleep. */
+  readonly sleepable?: boolean;
   readonly range: { readonly min: number; readonly max: number };
   /** Sets the arguments of the new frame from those of the call. */
   readonly enter: (env: Env, caller: FuncState, callee: FuncState) => void;
@@ -31,6 +37,42 @@ export function callbackOf(meta: CallMeta): Callback {
     default:
       return { name: 'bpf_find_vma', async: false, range: { min: 0, max: 1 }, enter: enterFindVma };
   }
+}
+
+/** The callback that a kernel function calls; undefined where it calls none. */
+export function kfuncCallback(meta: KfuncMeta, name: string): Callback | undefined {
+  switch (name) {
+    case 'bpf_rbtree_add_impl':
+      return { name, async: false, range: { min: 0, max: 1 }, enter: (_, _caller, callee) => enterTreeAdd(callee, meta.root!) };
+    case 'bpf_wq_set_callback_impl':
+      return { name, async: true, sleepable: true, range: { min: 0, max: 0 }, enter: enterTimer };
+    case 'bpf_task_work_schedule_signal_impl':
+    case 'bpf_task_work_schedule_resume_impl':
+      return { name, async: true, sleepable: true, range: { min: -0x80000000, max: 0x7fffffff }, enter: enterTaskWork };
+    default:
+      return undefined;
+  }
+}
+
+/** The frame is a callback of bpf_rbtree_add, which runs under the tree's lock (`in_rbtree_lock_required_cb`). */
+export function inTreeCallback(env: Env): boolean {
+  const { frame } = env;
+  if (env.cur.curframe === 0 || !frame.inCallback) return false;
+  const { code, src_reg, imm } = env.insns[frame.callsite]!;
+  return code === 0x85 && src_reg === 2 && env.kernelBtf?.type(imm)?.name === 'bpf_rbtree_add_impl';
+}
+
+/** Two elements of the tree, neither owned. */
+function enterTreeAdd(callee: FuncState, root: BtfField): void {
+  for (const regno of [1, 2]) {
+    markNode(callee.regs[regno]!, root);
+    setNonOwning(callee.regs[regno]!);
+  }
+}
+
+function enterTaskWork(_env: Env, caller: FuncState, callee: FuncState): void {
+  const { map, mapUid } = caller.regs[3]!;
+  enterMapCallback(callee, map, mapUid);
 }
 
 function enterLoop(env: Env, caller: FuncState, callee: FuncState): void {
@@ -63,6 +105,11 @@ function enterForEach(_env: Env, caller: FuncState, callee: FuncState): void {
 
 function enterTimer(_env: Env, caller: FuncState, callee: FuncState): void {
   const { map, mapUid } = caller.regs[1]!;
+  enterMapCallback(callee, map, mapUid);
+}
+
+/** (map, key, value). */
+function enterMapCallback(callee: FuncState, map: VerifierMap | undefined, mapUid: number): void {
   markPointer(callee.regs[1]!, T.CONST_PTR_TO_MAP);
   markPointer(callee.regs[2]!, T.PTR_TO_MAP_KEY);
   markPointer(callee.regs[3]!, T.PTR_TO_MAP_VALUE);
@@ -130,6 +177,7 @@ function pushAsync(env: Env, subprogno: number, callback: Callback): void {
   callee.callbackRange = callback.range;
   markPointer(callee.regs[10]!, T.PTR_TO_STACK);
   state.frames = [callee];
+  state.inSleepable = callback.sleepable === true;
   state.branches = 1;
   pushState(env, state, subprog.start, env.insnIdx, 'EFAULT');
 }

@@ -125,6 +125,8 @@ export class Env {
   /** Registers and slots changed since the last printed state. */
   touchedRegs = 0;
   readonly touchedSlots: Set<number> = new Set();
+  /** Number of the function that bpf_throw ends in; 0 where there is none. */
+  exceptionCallback = 0;
   privateStack = false;
   readonly #lineInfo: readonly LineInfo[];
   #lastLine: LineInfo | undefined = undefined;

@@ -5,6 +5,7 @@ import { checkAlu } from './alu.ts';
 import { checkAtomic } from './atomics.ts';
 import { checkConditionalJump } from './branches.ts';
 import type { Env } from './env.ts';
+import { checkThrowLeaks } from './exceptions.ts';
 import { checkHelperCall } from './helper-calls.ts';
 import { checkKfuncCall } from './kfunc-calls.ts';
 import { loadImm64 } from './load-imm.ts';
@@ -101,10 +102,7 @@ function jump(env: Env, insn: BpfInsn): boolean {
   const { code, src_reg, dst_reg, off, imm } = insn;
   const op = code & 0xf0;
   env.jmpsProcessed++;
-  if (op === 0x80) {
-    call(env, insn);
-    return false;
-  }
+  if (op === 0x80) return call(env, insn);
   if (op === 0x00) {
     const far = (code & 7) === 6;
     if (code & 8 || src_reg !== 0 || dst_reg !== 0 || (far ? off !== 0 : imm !== 0)) {
@@ -122,7 +120,8 @@ function jump(env: Env, insn: BpfInsn): boolean {
   return false;
 }
 
-function call(env: Env, insn: BpfInsn): void {
+/** True where the path ends with the call. */
+function call(env: Env, insn: BpfInsn): boolean {
   const { code, src_reg, dst_reg, off, imm } = insn;
   const pseudo = src_reg > 2;
   if (code !== 0x85 || pseudo || dst_reg !== 0 || (src_reg !== 2 && off !== 0)) {
@@ -134,11 +133,18 @@ function call(env: Env, insn: BpfInsn): void {
   }
   if (src_reg === 1) {
     checkSubprogCall(env, insn);
-    return;
+    return false;
   }
-  if (src_reg === 2) checkKfuncCall(env, insn);
-  else checkHelperCall(env, insn);
+  if (src_reg === 2) {
+    if (checkKfuncCall(env, insn)) {
+      checkThrowLeaks(env);
+      return true;
+    }
+  } else {
+    checkHelperCall(env, insn);
+  }
   env.insnIdx++;
+  return false;
 }
 
 function exit(env: Env): boolean {

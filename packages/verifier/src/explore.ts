@@ -3,6 +3,7 @@
 import { BPF_COMPLEXITY_LIMIT_INSNS } from '@libbpf-ts/uapi';
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { type Env, Refusal } from './env.ts';
+import { checkExceptionCallback } from './exceptions.ts';
 import { executeInsn } from './execute.ts';
 import { recordJump } from './history.ts';
 import { logState } from './log-state.ts';
@@ -43,6 +44,10 @@ export class Exploration {
     env.clean();
     if (subprogno === 0) markPointer(frame.regs[1]!, PTR_TO_CTX);
     else enterGlobal(env, frame, subprogno);
+    if (env.subprogs[subprogno]!.isExceptionCallback) {
+      frame.inExceptionCallback = true;
+      checkExceptionCallback(env, subprogno);
+    }
     env.touchAll();
     env.explored.length = 0;
     env.exploredSize = 0;

@@ -24,7 +24,9 @@ import { isSpilledScalar, slotByte, STACK_SPILL, STACK_ZERO } from './state.ts';
 import { processTimer } from './timers.ts';
 import { unsignedText } from './int64.ts';
 import { helperName } from './insn-text.ts';
-import type { VerifierBtf, VerifierMap } from './types.ts';
+import { inTreeCallback } from './callbacks.ts';
+import { checkKptrMatch, processKptr } from './kptrs.ts';
+import type { BtfField, VerifierBtf, VerifierMap } from './types.ts';
 
 const MAX_VAR_SIZE = 1 << 29;
 
@@ -47,7 +49,10 @@ export class CallMeta implements RawAccess {
   constKey = -1;
   retBtf: VerifierBtf | undefined = undefined;
   retBtfId = 0;
+  percpuObject = false;
   uninitDynptrRegno = 0;
+  /** bpf_kptr_xchg: the field exchanged. */
+  kptr: BtfField | undefined = undefined;
 
   constructor(id: number, pktAccess: boolean) {
     this.id = id;
@@ -163,7 +168,10 @@ function checkBtfArg(env: Env, regno: number, reg: Reg, arg: ArgSpec, meta: Call
     env.refuse('EACCES', `Possibly NULL pointer passed to helper arg${regno}`);
   }
   if (arg.base === 'ARG_PTR_TO_PERCPU_BTF_ID' || arg.base === 'ARG_PTR_TO_SPIN_LOCK') return;
-  if (meta.id === 194) return env.unsupported('bpf_kptr_xchg');
+  if (meta.id === 194) {
+    if (regno === 2) checkKptrMatch(env, meta.kptr!, reg, regno);
+    return;
+  }
   const wanted = arg.base === 'ARG_PTR_TO_BTF_ID_SOCK_COMMON' ? SOCK_STRUCTS : [arg.btf ?? ''];
   if (wanted.some((name) => isSubtype(env, reg, name, release && meta.id !== 86))) return;
   const has = reg.btf?.type(reg.btfId)?.name ?? '';
@@ -256,7 +264,8 @@ function checkArgValue(
       meta.subprogno = reg.subprogno;
       return;
     case 'ARG_PTR_TO_SPIN_LOCK':
-      processSpinLock(env, regno, meta.id === 93);
+      if (inTreeCallback(env)) env.refuse('EACCES', "can't spin_{lock,unlock} in rbtree cb");
+      processSpinLock(env, regno, { lock: meta.id === 93, resilient: false, irq: false });
       return;
     case 'ARG_PTR_TO_TIMER':
       processTimer(env, regno, meta);
@@ -265,6 +274,7 @@ function checkArgValue(
       if (!reg.btfId) env.refuse('EACCES', `Helper has invalid btf_id in R${regno}`);
       meta.retBtf = reg.btf;
       meta.retBtfId = reg.btfId;
+      meta.percpuObject = (reg.type & T.MEM_RCU) !== 0;
       return;
     case 'ARG_PTR_TO_CONST_STR':
       checkConstString(env, regno, reg);
@@ -273,7 +283,7 @@ function checkArgValue(
       processDynptrArg(env, regno, arg.flags, meta);
       return;
     case 'ARG_KPTR_XCHG_DEST':
-      env.unsupported('bpf_kptr_xchg');
+      processKptr(env, regno, meta);
       return;
     default:
   }

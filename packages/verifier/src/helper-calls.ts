@@ -21,6 +21,7 @@ import * as T from './regtype.ts';
 import { isZero } from './stack.ts';
 import { changeRegs } from './state.ts';
 import { skipModifiers } from './btf-access.ts';
+import { releaseKptr, setExchanged } from './kptrs.ts';
 
 const ACQUIRES: ReadonlySet<number> = new Set([
   F.BPF_FUNC_sk_lookup_tcp,
@@ -94,6 +95,7 @@ function checkSleeps(env: Env, name: string): void {
   if (!mayThisSleep(env)) env.refuse('EINVAL', 'helper call might sleep in a non-sleepable prog');
   if (cur.activeRcuLocks) env.refuse('EINVAL', `sleepable helper ${name} in rcu_read_lock region`);
   if (cur.activePreemptLocks) env.refuse('EINVAL', `sleepable helper ${name} in non-preemptible region`);
+  if (cur.activeIrqId) env.refuse('EINVAL', `sleepable helper ${name} in IRQ-disabled region`);
 }
 
 function checkReadOnlyMap(env: Env, meta: CallMeta): void {
@@ -130,6 +132,8 @@ function release(env: Env, spec: ProtoSpec, meta: CallMeta, name: string): void 
   let done = false;
   if (spec.args[meta.releaseRegno - 1]!.base === 'ARG_PTR_TO_DYNPTR') {
     done = releaseDynptr(env, env.frameOf(reg), slotOf(env, meta.releaseRegno));
+  } else if (meta.id === F.BPF_FUNC_kptr_xchg && meta.refObjId) {
+    done = releaseKptr(env, meta.refObjId);
   } else if (meta.refObjId) {
     done = releaseReference(env, meta.refObjId);
   } else {
@@ -176,7 +180,7 @@ function callSpecific(env: Env, meta: CallMeta): void {
     }
     case F.BPF_FUNC_dynptr_write: {
       const { dynType } = dynptrOf(env, 1)!;
-      if (dynType === T.DYNPTR_TYPE_SKB) clearPacketPointers(env);
+      if (dynType === T.DYNPTR_TYPE_SKB || dynType === T.DYNPTR_TYPE_SKB_META) clearPacketPointers(env);
       return;
     }
     default:
@@ -221,7 +225,8 @@ function setResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
       setPerCpuResult(env, flags, meta);
       break;
     case 'RET_PTR_TO_BTF_ID':
-      setBtfResult(env, spec, flags);
+      if (meta.kptr) setExchanged(env, flags, meta);
+      else setBtfResult(env, spec, flags);
       break;
     default:
       env.unsupported(`results of type ${base}`);
@@ -243,7 +248,8 @@ function setPerCpuResult(env: Env, flags: number, meta: CallMeta): void {
   const r0 = env.reg(0);
   const { type } = skipModifiers(meta.retBtf!, meta.retBtfId);
   if (type?.kind === 'STRUCT') {
-    markPointer(r0, T.PTR_TO_BTF_ID | (flags & ~T.MEM_RDONLY));
+    // What a program allocated per CPU is one object on a CPU, its own to write.
+    markPointer(r0, T.PTR_TO_BTF_ID | (meta.percpuObject ? T.MEM_ALLOC | T.MEM_RCU : flags & ~T.MEM_RDONLY));
     r0.btf = meta.retBtf;
     r0.btfId = meta.retBtfId;
     return;
@@ -268,19 +274,19 @@ function refineResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
   const range =
     meta.id === F.BPF_FUNC_get_smp_processor_id ? { min: 0, max: (env.request.cpus ?? 2) - 1 } : spec.proto.returnRange;
   if (SIZE_RESULTS.has(meta.id)) {
-    setSigned(r0, -MAX_ERRNO, meta.sizeMax);
+    setSignedRange(r0, -MAX_ERRNO, meta.sizeMax);
   } else if (range) {
     r0.uminh = r0.umaxh = 0;
     r0.uminl = r0.u32min = range.min;
     r0.umaxl = r0.u32max = range.max;
-    setSigned(r0, range.min, range.max);
+    setSignedRange(r0, range.min, range.max);
   } else {
     return;
   }
   syncBounds(r0);
 }
 
-function setSigned(reg: Reg, min: number, max: number): void {
+export function setSignedRange(reg: Reg, min: number, max: number): void {
   reg.sminh = Math.floor(min / 4294967296) | 0;
   reg.sminl = reg.s32min = min | 0;
   reg.smaxh = Math.floor(max / 4294967296) | 0;
@@ -289,7 +295,7 @@ function setSigned(reg: Reg, min: number, max: number): void {
 
 /** Packet memory may have moved: pointers into it are void. */
 export function clearPacketPointers(env: Env): void {
-  const slice = T.DYNPTR_TYPE_SKB | T.DYNPTR_TYPE_XDP;
+  const slice = T.DYNPTR_TYPE_SKB | T.DYNPTR_TYPE_XDP | T.DYNPTR_TYPE_SKB_META;
   const isPacket = (reg: Reg): boolean =>
     T.isPacketPointerAny(reg.type) || (T.baseType(reg.type) === T.PTR_TO_MEM && (reg.type & slice) !== 0);
   changeRegs(env.cur, isPacket, (reg) => invalidate(env, reg));

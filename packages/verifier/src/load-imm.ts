@@ -3,7 +3,6 @@
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { skipModifiers } from './btf-access.ts';
 import type { Env } from './env.ts';
-import { hasField } from './map-rules.ts';
 import { checkDst } from './operands.ts';
 import { markConstScalar, markPointer } from './register.ts';
 import * as T from './regtype.ts';
@@ -40,7 +39,7 @@ export function loadImm64(env: Env, insn: BpfInsn): void {
       reg.map = load.map;
       reg.off = load.off!;
       if (load.map!.map_type === BPF_MAP_TYPE_ARENA) env.markUnknown(reg);
-      else if (hasField(load.map!, 'BPF_SPIN_LOCK', 'BPF_RES_SPIN_LOCK')) reg.id = env.nextId();
+      // There is one value only: it needs no id to be told from another, also where it holds a lock.
       return;
     default:
       loadSymbol(env, insn, load.btf_id!);

@@ -4,6 +4,7 @@ import { walkStruct } from './btf-access.ts';
 import type { Env } from './env.ts';
 import type { Access } from './memory.ts';
 import type { Reg } from './register.ts';
+import { accessKptr } from './kptrs.ts';
 import { isConstOffset } from './stack.ts';
 
 const KPTRS: ReadonlySet<string> = new Set(['BPF_KPTR_UNREF', 'BPF_KPTR_REF', 'BPF_KPTR_PERCPU', 'BPF_UPTR']);
@@ -14,7 +15,8 @@ export function checkFieldAccess(env: Env, reg: Reg, access: Access, off: number
     ? reg.map!.record?.find((row) => KPTRS.has(row.type) && row.offset === off + reg.vl)
     : undefined;
   if (!field) return false;
-  return env.unsupported(`loads and stores of kernel pointers in map values (${field.type} at offset ${field.offset})`);
+  accessKptr(env, access, field);
+  return true;
 }
 
 /** Structs that maps are, by type; `bpf_map` where a map type has no struct of its own here. */

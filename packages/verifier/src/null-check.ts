@@ -1,6 +1,7 @@
 /** A pointer that may be NULL, compared to it: on one path it is a pointer, on the other zero (`mark_ptr_or_null_regs`). */
 
 import { BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_XSKMAP } from '@libbpf-ts/uapi';
+import { pointsToLock } from './managed.ts';
 import { hasField } from './map-rules.ts';
 import { forgetReference } from './references.ts';
 import type { Reg } from './register.ts';
@@ -23,12 +24,6 @@ export function markNullOrNot(state: VerifierState, regno: number, isNull: boole
     markNotNull(reg);
     if (!pointsToLock(reg)) reg.id = 0;
   });
-}
-
-function pointsToLock(reg: Reg): boolean {
-  const base = T.baseType(reg.type);
-  if (base === T.PTR_TO_MAP_VALUE) return reg.map !== undefined && hasField(reg.map, 'BPF_SPIN_LOCK', 'BPF_RES_SPIN_LOCK');
-  return base === T.PTR_TO_BTF_ID && (reg.type & T.MEM_ALLOC) !== 0;
 }
 
 /** What the pointer is once it is known not to be NULL: an inner map, a socket of a map, or what it said. */

@@ -42,6 +42,7 @@ export const DYNPTR_TEXT: ReadonlyMap<number, string> = new Map([
   [T.DYNPTR_TYPE_RINGBUF, 'ringbuf'],
   [T.DYNPTR_TYPE_SKB, 'skb'],
   [T.DYNPTR_TYPE_XDP, 'xdp'],
+  [T.DYNPTR_TYPE_SKB_META, 'skb_meta'],
 ]);
 
 /** One register. */

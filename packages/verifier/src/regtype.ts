@@ -40,10 +40,12 @@ export const MEM_RCU: number = 1 << 21;
 export const NON_OWN_REF: number = 1 << 22;
 export const DYNPTR_TYPE_SKB: number = 1 << 23;
 export const DYNPTR_TYPE_XDP: number = 1 << 24;
+export const DYNPTR_TYPE_SKB_META: number = 1 << 27;
 export const MEM_ALIGNED: number = 1 << 25;
 export const MEM_WRITE: number = 1 << 26;
 
-export const DYNPTR_TYPE_FLAG_MASK: number = DYNPTR_TYPE_LOCAL | DYNPTR_TYPE_RINGBUF | DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP;
+export const DYNPTR_TYPE_FLAG_MASK: number =
+  DYNPTR_TYPE_LOCAL | DYNPTR_TYPE_RINGBUF | DYNPTR_TYPE_SKB | DYNPTR_TYPE_XDP | DYNPTR_TYPE_SKB_META;
 
 /** Flag names as rows of prototypes spell them. */
 export const FLAG_BITS: Readonly<Record<string, number>> = {
@@ -64,6 +66,7 @@ export const FLAG_BITS: Readonly<Record<string, number>> = {
   NON_OWN_REF,
   DYNPTR_TYPE_SKB,
   DYNPTR_TYPE_XDP,
+  DYNPTR_TYPE_SKB_META,
   MEM_ALIGNED,
   MEM_WRITE,
 };

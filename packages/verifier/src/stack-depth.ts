@@ -14,6 +14,7 @@ export function checkStackDepth(env: Env): void {
   const noTailCalls = env.subprogs.every((subprog) => !subprog.hasTailCall);
   const isPrivate = env.ops.privateStack === true && noTailCalls;
   env.subprogs.forEach((subprog, number) => {
+    if (subprog.isExceptionCallback && subprog.hasTailCall) env.refuse('EINVAL', 'cannot tail call within exception cb');
     if (number === 0) walk(env, 0, [], isPrivate);
     else if (subprog.isAsyncCallback) walk(env, number, [], false);
   });
@@ -46,6 +47,7 @@ function walk(env: Env, number: number, callers: readonly Caller[], isPrivate: b
     if (!env.seen[i]) continue;
     if (!isPseudoCall(code, src_reg) && !isPseudoFunc(code, src_reg)) continue;
     const callee = env.subprogOf[i + imm + 1]!;
+    if (env.subprogs[callee]!.isExceptionCallback) env.refuse('EINVAL', `insn ${i} cannot call exception cb directly`);
     if (env.subprogs[callee]!.isAsyncCallback) {
       if (env.subprogs[callee]!.hasTailCall) env.refuse('EFAULT', 'async callback with a tail call');
       continue;

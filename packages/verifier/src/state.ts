@@ -32,6 +32,7 @@ export const ALL_MISC: number = fillSlot(STACK_MISC);
 export const ALL_ZERO: number = fillSlot(STACK_ZERO);
 export const ALL_DYNPTR: number = fillSlot(STACK_DYNPTR);
 export const ALL_ITER: number = fillSlot(STACK_ITER);
+export const ALL_IRQ_FLAG: number = fillSlot(STACK_IRQ_FLAG);
 
 /** One function's activation. */
 export class FuncState {
@@ -57,7 +58,7 @@ export class FuncState {
 
 /** Something acquired that must be released (`struct bpf_reference_state`). */
 export interface Ref {
-  readonly kind: 'ptr' | 'lock' | 'res-lock' | 'irq';
+  readonly kind: 'ptr' | 'lock' | 'res-lock' | 'res-lock-irq' | 'irq';
   readonly id: number;
   readonly insn: number;
   /** Of a lock: what it lies in. */

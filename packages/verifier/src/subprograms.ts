@@ -2,6 +2,7 @@
 
 import { BPF_FUNC_tail_call } from '@libbpf-ts/uapi';
 import { type Env, SubprogInfo } from './env.ts';
+import { exceptionCallbackStart } from './exceptions.ts';
 
 /** A call of another function of the program. */
 export const isPseudoCall = (code: number, src: number): boolean => code === 0x85 && src === 1;
@@ -28,10 +29,17 @@ export function findSubprograms(env: Env): void {
     if (start < 0 || start >= insns.length) env.refuse('EINVAL', `call to invalid destination`);
     starts.add(start);
   }
+  const thrown = exceptionCallbackStart(env);
+  if (thrown > 0 && thrown < insns.length) starts.add(thrown);
   for (const start of [...starts].sort((a, b) => a - b)) env.subprogs.push(new SubprogInfo(start));
   env.subprogs.forEach((subprog, number) => {
     subprog.end = env.subprogs[number + 1]?.start ?? insns.length;
     env.subprogOf.fill(number, subprog.start, subprog.end);
+    if (thrown > 0 && subprog.start === thrown) {
+      env.exceptionCallback = number;
+      subprog.isExceptionCallback = true;
+      subprog.called = true;
+    }
     if (env.log.verbose) env.log.write(`func#${number} @${subprog.start}\n`);
   });
 }

@@ -118,7 +118,7 @@ test('what is not built is refused in plain words', () => {
       id === 1
         ? {
             kind: 'FUNC' as const,
-            name: 'bpf_obj_drop_impl',
+            name: 'bpf_rcu_read_lock',
             size: 0,
             type: 2,
             members: [],
@@ -132,7 +132,7 @@ test('what is not built is refused in plain words', () => {
             kind: 'FUNC_PROTO' as const,
             name: '',
             size: 0,
-            type: 0,
+            type: 1,
             members: [],
             params: [],
             nelems: 0,
