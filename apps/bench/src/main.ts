@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { defaultEngines } from '@libbpf-ts/vm';
 
-import { costs, costsTable } from './costs.ts';
+import { costs, costsTable, firstLoad } from './costs.ts';
 import { linux } from './linux.ts';
 import { ours } from './ours.ts';
 import { benchProgram, EMPTY, KINDS } from './programs.ts';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
 });
 
 const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
+const cold = engines.map(firstLoad);
 const kernel = liveKernel();
 const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
 const only = values.only?.split(',');
@@ -39,7 +40,7 @@ const result = report(
   'reason' in kernel ? kernel.reason : undefined,
 );
 // The costs of loading come last: they leave hundreds of programs behind.
-const spent = only && !only.includes('costs') ? [] : engines.map(costs);
+const spent = only && !only.includes('costs') ? [] : engines.map((engine, index) => costs(engine, cold[index]!));
 process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
 if (values.json !== undefined)
   writeFileSync(

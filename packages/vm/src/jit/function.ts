@@ -7,12 +7,14 @@ import type { ValueType } from '../wasm/op.ts';
 import { analyse, promotedSlots, slotLiveness } from './analysis.ts';
 import type { Facts } from './analysis.ts';
 import { BlockBuilder } from './block.ts';
-import type { BlockCode, Fact, FunctionContext, ModuleContext, State } from './context.ts';
+import type { BlockCode, Fact, FunctionContext, ModuleContext, Slot, State } from './context.ts';
 import { Emitter } from './emit.ts';
 import type { Paths, PlaceRecorder } from './emit.ts';
 import type { Graph } from './graph.ts';
 import { has } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
+import { MOST_ROUNDS } from './long-loops.ts';
+import type { Resume } from './long-loops.ts';
 import { NODE } from './node.ts';
 import type { Node } from './node.ts';
 import { intervalsOf } from './order.ts';
@@ -36,23 +38,32 @@ export interface FunctionInput {
    * argument registers given.
    */
   readonly args: 'main' | readonly number[];
+  /**
+   * Set where it goes on from a loop's header of another function, as that one's translation knew it there: (frame: i32,
+   * variables: i64…) -> i64, `args` being the variables.
+   */
+  readonly resumes?: { readonly of: Prepared; readonly header: number };
   /** Something that it calls may start another run, so the stack pointer must be right. */
   readonly nests: boolean;
 }
 
-/** Throws VmError where an instruction can't be translated. */
-export function translate(input: FunctionInput, record?: PlaceRecorder): FunctionBody {
+/** Writes a function that has been prepared. `leaves`: headers of loops that it leaves when they run long. */
+export function translate(
+  input: FunctionInput,
+  prepared: Prepared,
+  leaves: ReadonlyMap<number, Resume>,
+  record?: PlaceRecorder,
+): FunctionBody {
   const { graph, order } = input;
-  const prepared = prepare(input);
   const code = new CodeWriter(512 + 512 * graph.blocks.length);
-  const locals = new FunctionFrame(input, prepared.context);
+  const locals = new FunctionFrame(input, prepared.context, leaves.size > 0);
   const restore = (): void => {
     if (input.nests)
       code.i32(input.module.cell('stackPointer')).get(locals.frame).i32(graph.frameSize).op(OP.i32_add).access(OP.i32_store);
   };
   const emitter = new Emitter(code, prepared.context, locals, pathsOf(graph, order), restore, record);
   locals.enter(code);
-  writeStructure(graph, order, code, new BodyWriter(input, prepared, emitter, restore));
+  writeStructure(graph, order, code, new BodyWriter(input, prepared, emitter, restore, locals, leaves));
   return { code, locals: locals.types };
 }
 
@@ -63,14 +74,25 @@ class BodyWriter implements StructureWriter {
   readonly #emitter: Emitter;
   readonly #restore: () => void;
   readonly #paths: Paths;
+  readonly #locals: FunctionFrame;
+  readonly #leaves: ReadonlyMap<number, Resume>;
   readonly #states: State[] = [];
 
-  constructor(input: FunctionInput, prepared: Prepared, emitter: Emitter, restore: () => void) {
+  constructor(
+    input: FunctionInput,
+    prepared: Prepared,
+    emitter: Emitter,
+    restore: () => void,
+    locals: FunctionFrame,
+    leaves: ReadonlyMap<number, Resume>,
+  ) {
     this.#input = input;
     this.#prepared = prepared;
     this.#emitter = emitter;
     this.#restore = restore;
     this.#paths = emitter.paths;
+    this.#locals = locals;
+    this.#leaves = leaves;
   }
 
   block(id: number): void {
@@ -79,6 +101,9 @@ class BodyWriter implements StructureWriter {
     const { code } = this.#emitter;
     const block = graph.blocks[id]!;
     const parent = this.#paths.parent[id]!;
+    const resume = this.#leaves.get(id);
+    // Only where paths meet are all values in their locals. An outer loop that is entered in its middle may have its header elsewhere.
+    if (resume && parent < 0) this.#leave(resume);
     const root = this.#paths.root[id]!;
     const builder = new BlockBuilder(context, block, facts[root]!, parent < 0 ? undefined : this.#states[parent]);
     const state = builder.build();
@@ -92,6 +117,15 @@ class BodyWriter implements StructureWriter {
     } else if (block.term.kind === 'unreachable') {
       code.i32(module.cell('trapReason')).i32(TRAP_REASON.unreachable).access(OP.i32_store).op(OP.unreachable);
     }
+  }
+
+  /** Counts a round of a loop, and goes on elsewhere when there have been many. */
+  #leave({ index, variables }: Resume): void {
+    const { code } = this.#emitter;
+    const { rounds, frame } = this.#locals;
+    code.get(rounds).i32(1).op(OP.i32_sub).tee(rounds).op(OP.i32_eqz).open(OP.if).get(frame);
+    for (const variable of variables) code.get(this.#locals.variable(variable));
+    code.returnCall(index).end();
   }
 
   negate(): void {
@@ -153,14 +187,17 @@ function pathsOf(graph: Graph, order: Order): Paths {
   return { parent, root, ...intervalsOf(order, parent) };
 }
 
-interface Prepared {
+/** What the analysis found. */
+export interface Prepared {
   readonly context: FunctionContext;
   readonly facts: readonly Facts[];
   readonly isLiveIn: (block: number, variable: number) => boolean;
+  /** Variables there are, those of stack slots included. */
+  readonly variables: number;
 }
 
-/** Runs the analysis, and decides about stack slots with its result. */
-function prepare({ module, graph, order, live, args }: FunctionInput): Prepared {
+/** Runs the analysis, and decides about stack slots with its result. Throws VmError where an instruction can't be translated. */
+export function prepare({ module, graph, order, live, args, resumes }: FunctionInput): Prepared {
   const registerVars = graph.vars;
   const first: FunctionContext = {
     module,
@@ -171,10 +208,10 @@ function prepare({ module, graph, order, live, args }: FunctionInput): Prepared 
     registerVars,
     mayGoto: registerVars,
   };
-  const entry: Facts = [];
+  const entry: Facts = resumes ? resumes.of.facts[resumes.header]!.slice() : [];
   if (args === 'main') entry[1] = { kind: 'value', bits: 32, nonzero: false };
   const analysis = analyse(first, order, live, entry);
-  const { slots, escapes } = promotedSlots(graph, order, analysis, registerVars + 1);
+  const { slots, escapes } = resumes ? slotsOf(resumes.of) : promotedSlots(graph, order, analysis, registerVars + 1);
   const slotFacts: (Fact | undefined)[] = [];
   for (const { variable, size } of slots.values()) slotFacts[variable] = { kind: 'value', bits: size * 8, nonzero: false };
   const context: FunctionContext = { ...first, slots, slotFacts, stackEscapes: escapes };
@@ -183,25 +220,32 @@ function prepare({ module, graph, order, live, args }: FunctionInput): Prepared 
     if (variable < registerVars) return has(live.in, block, variable);
     return variable === registerVars || has(slotLive, block, variable - registerVars - 1);
   };
-  return { context, facts: analysis.facts, isLiveIn };
+  return { context, facts: analysis.facts, isLiveIn, variables: registerVars + 1 + slots.size };
+}
+
+function slotsOf({ context }: Prepared): { slots: ReadonlyMap<number, Slot>; escapes: boolean } {
+  return { slots: context.slots, escapes: context.stackEscapes };
 }
 
 /** The function's locals, and its first instructions. */
 class FunctionFrame {
   readonly types: ValueType[] = [];
   readonly frame: number;
+  /** Rounds left of the loops that it leaves. */
+  readonly rounds: number;
   readonly #input: FunctionInput;
   readonly #context: FunctionContext;
   readonly #params: number;
   readonly #variables: Map<number, number> = new Map();
 
-  constructor(input: FunctionInput, context: FunctionContext) {
+  constructor(input: FunctionInput, context: FunctionContext, leaves: boolean) {
     this.#input = input;
     this.#context = context;
     const { args } = input;
     this.#params = args === 'main' ? 1 : 1 + args.length;
     if (args !== 'main') args.forEach((register, index) => this.#variables.set(register, index + 1));
     this.frame = this.add(I32);
+    this.rounds = leaves ? this.add(I32) : -1;
   }
 
   add(type: ValueType): number {
@@ -218,7 +262,9 @@ class FunctionFrame {
   };
 
   enter(code: CodeWriter): void {
-    const { module, graph, args, nests } = this.#input;
+    const { module, graph, args, nests, resumes } = this.#input;
+    if (this.rounds >= 0) code.i32(MOST_ROUNDS).set(this.rounds);
+    if (resumes) return void code.get(0).set(this.frame);
     const main = args === 'main';
     const usesFrame = graph.frameSize > 0 || nests;
     if (main && usesFrame)

@@ -18,14 +18,17 @@ import { I32, I64, OP } from '../wasm/op.ts';
 import type { ValueType } from '../wasm/op.ts';
 import type { MapFacts, ModuleContext } from './context.ts';
 import type { Callee } from './effect.ts';
-import { translate } from './function.ts';
+import { prepare, translate } from './function.ts';
+import type { FunctionInput, Prepared } from './function.ts';
 import { buildGraph, subprogramAt } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { makeReducible, threadJumps } from './irreducible.ts';
 import { const32 } from './node.ts';
 import { has, livenessOf } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
-import { isReducible, orderOf } from './order.ts';
+import { longLoops, resumeGraph } from './long-loops.ts';
+import type { Resume } from './long-loops.ts';
+import { isReducible, loopsOf, orderOf } from './order.ts';
 import type { Order } from './order.ts';
 import { callGraph, hasTailCall, inlineDecider } from './plan.ts';
 import type { CallGraph } from './plan.ts';
@@ -56,6 +59,12 @@ export function compileModule(
   wantPlaces = false,
 ): CompiledModule {
   return new ModuleCompiler(program, options, runtime, callbackSlots, wantPlaces).compile();
+}
+
+/** Where the instructions of a function that may trap are in its code. */
+interface Recorded {
+  readonly index: number;
+  readonly places: [number, number][];
 }
 
 interface PlannedFunction {
@@ -112,13 +121,10 @@ class ModuleCompiler {
     this.#plan(0, true);
     for (const index of taken) this.#plan(index, false);
     const nests = this.#imports.length > 0 || this.#dynamic !== undefined || this.#program.fixups.calls.size > 0;
-    const recorded: { index: number; places: [number, number][] }[] = [];
+    const recorded: Recorded[] = [];
     for (const fn of this.#functions.values()) {
-      const places: [number, number][] = [];
-      recorded.push({ index: fn.index, places });
-      const record = this.#wantPlaces ? (offset: number, insn: number): void => void places.push([offset, insn]) : undefined;
-      const body = translate({ ...fn, module: this.#context, nests: nests && this.#nests(fn) }, record);
-      writer.define(fn.index, body.locals, body.code);
+      const input = { ...fn, module: this.#context, nests: nests && this.#nests(fn) };
+      this.#translate(fn, input, prepare(input), recorded);
     }
     this.#exportEntries(taken);
     // Each import of the table makes every later change of a slot slower.
@@ -132,6 +138,54 @@ class ModuleCompiler {
       callbacks: taken,
       places: table,
     };
+  }
+
+  /** The function, and those that go on from its loops where nothing says that these are short. */
+  #translate(fn: PlannedFunction, input: FunctionInput, prepared: Prepared, recorded: Recorded[]): void {
+    const { graph, order } = fn;
+    const loops = loopsOf(order);
+    const headers = this.#runsLong(graph) ? longLoops(graph, order, loops) : [];
+    const leaves = new Map(headers.map((header) => [header, this.#declareResume(header, prepared)]));
+    this.#write(fn.index, input, prepared, leaves, recorded);
+    for (const [header, { index, variables }] of leaves) {
+      const { graph: rest, copies } = resumeGraph(graph, order, loops, header);
+      const restOrder = orderOf(rest);
+      const live = livenessOf(rest, restOrder, this.#program.insns, (at, insn) => this.#callUses(at, insn, fn.subprogram));
+      const resumes = { of: prepared, header };
+      const restInput: FunctionInput = { ...input, graph: rest, order: restOrder, live, args: variables, resumes };
+      const places = new Map<number, Resume>();
+      for (const [block, resume] of leaves) {
+        places.set(block + 1, resume);
+        if (copies.has(block)) places.set(copies.get(block)!, resume);
+      }
+      this.#write(index, restInput, prepare(restInput), places, recorded);
+    }
+  }
+
+  #write(
+    index: number,
+    input: FunctionInput,
+    prepared: Prepared,
+    leaves: ReadonlyMap<number, Resume>,
+    recorded: Recorded[],
+  ): void {
+    const places: [number, number][] = [];
+    recorded.push({ index, places });
+    const record = this.#wantPlaces ? (offset: number, insn: number): void => void places.push([offset, insn]) : undefined;
+    const body = translate(input, prepared, leaves, record);
+    this.#writer.define(index, body.locals, body.code);
+  }
+
+  #declareResume(header: number, { isLiveIn, variables }: Prepared): Resume {
+    const live: number[] = [];
+    for (let variable = 0; variable < variables; variable++) if (isLiveIn(header, variable)) live.push(variable);
+    const type = this.#writer.type([I32, ...live.map((): ValueType => I64)], [I64]);
+    return { index: this.#writer.declare(type), variables: live };
+  }
+
+  /** A verified program without may_goto ends within a million instructions, which is too short for other code to be worth it. */
+  #runsLong({ blocks }: Graph): boolean {
+    return this.#context.fuel || blocks.some(({ term }) => term.kind === 'may_goto');
   }
 
   /** Only what calls out of the module, or into functions that may, keeps the stack pointer. */
@@ -340,10 +394,7 @@ function isDynamicCall(insn: BpfInsn): boolean {
 
 const maskOf = (args: number): number => ((1 << args) - 1) << 1;
 
-function placeTable(
-  recorded: readonly { index: number; places: [number, number][] }[],
-  starts: readonly { index: number; start: number }[],
-): PlaceTable {
+function placeTable(recorded: readonly Recorded[], starts: readonly { index: number; start: number }[]): PlaceTable {
   const start = new Map(starts.map((place) => [place.index, place.start]));
   const all = recorded.flatMap(({ index, places }) =>
     places.map(([offset, insn]): [number, number] => [offset + start.get(index)!, insn]),

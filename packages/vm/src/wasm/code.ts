@@ -114,6 +114,9 @@ export class CodeWriter {
   call(fn: number): this {
     return this.byte(OP.call).u32(fn);
   }
+  returnCall(fn: number): this {
+    return this.byte(OP.return_call).u32(fn);
+  }
   callIndirect(type: number): this {
     this.callsTable = true;
     return this.byte(OP.call_indirect).u32(type).byte(0);
