@@ -34,6 +34,16 @@ const recorders = {
   capabilities: python('record_capabilities.py'),
   objects: python('record_objects.py'),
   records: python('record_records.py'),
+  tc: [
+    process.execPath,
+    [
+      join(root, 'apps/bpftool/dist/oracle-record.js'),
+      ...['tc-actions', 'tc-filters', 'tc-qdiscs', 'tc-500', 'tc-501'].map((name) =>
+        join(root, 'packages/cls-bpf/test/oracle', `${name}.jsonl`),
+      ),
+    ],
+    {},
+  ],
   'skb-helpers': [...python('record_skb_helpers.py'), join(root, 'packages/net/test/oracle/skb-helpers.jsonl')],
 };
 

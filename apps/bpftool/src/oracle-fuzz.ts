@@ -1,56 +1,25 @@
 /**
- * `npm run -s oracle:fuzz -- [--seed N] [--ops N]`: random operations on tcx hooks, on the in-process kernel and on the running one.
+ * `npm run -s oracle:fuzz -- [--seed N] [--ops N]`: random operations of several processes on tcx hooks, classic tc, links, pins and
+ * devices, on the in-process kernel and on the running one.
  * The first difference is shrunk to a short case and printed. Needs root; everything is done in a network namespace of its own.
  */
 
 import process from 'node:process';
 
 import { inLinuxNamespace } from './oracle/linux-world.ts';
-import { emptyTrace, RandomOps } from './oracle/random-ops.ts';
-import { canonical, Replay, type Answer } from './oracle/replay.ts';
+import { Pair } from './oracle/pair.ts';
+import { RandomOps } from './oracle/random-ops.ts';
 import type { TraceOp } from './oracle/trace.ts';
-import { simulatedWorld, type World } from './oracle/world.ts';
+import type { World } from './oracle/world.ts';
 
 /** Operations before both kernels start anew: a case stays short, and many set-ups are seen. */
 const ROUND = 200;
-/** How long the running kernel may take to free what nobody holds. */
-const PATIENCE_MS = 200;
-
 interface Divergence {
   readonly seed: number;
   readonly fillers: number;
   readonly ops: readonly TraceOp[];
   readonly here: unknown;
   readonly linux: unknown;
-}
-
-/** Both kernels, side by side. */
-class Pair {
-  readonly #worlds: readonly World[];
-  readonly #replays: readonly Replay[];
-
-  constructor(fillers: number, linux: () => World) {
-    this.#worlds = [simulatedWorld(), linux()];
-    this.#replays = this.#worlds.map((world) => new Replay(world, emptyTrace(0, fillers)));
-    for (const each of this.#replays) each.prepare();
-  }
-
-  /** Executes on both: the in-process kernel's answer, and both sides where they differ. */
-  step(op: TraceOp): { readonly answer: Answer; readonly differs?: { readonly here: unknown; readonly linux: unknown } } {
-    const [ours, theirs] = this.#replays as [Replay, Replay];
-    const answer = ours.execute(op);
-    const here = { ...answer, state: ours.state() };
-    let linux = { ...theirs.execute(op), state: theirs.state() };
-    const deadline = Date.now() + PATIENCE_MS;
-    // What the running kernel frees through RCU may be seen for a moment longer.
-    while (canonical(here) !== canonical(linux) && op.op === 'id_to_fd' && Date.now() < deadline)
-      linux = { ...theirs.execute(op), state: theirs.state() };
-    return canonical(here) === canonical(linux) ? { answer } : { answer, differs: { here, linux } };
-  }
-
-  close(): void {
-    for (const world of this.#worlds) world.close();
-  }
 }
 
 function runOps(
@@ -72,7 +41,7 @@ function runOps(
 
 function fuzzRound(seed: number, length: number, linux: () => World): Divergence | undefined {
   const fillers = seed % 8 === 7 ? 68 : 0;
-  const random = new RandomOps(seed, fillers);
+  const random = new RandomOps(seed, fillers, true);
   const pair = new Pair(fillers, linux);
   const ops: TraceOp[] = [];
   try {
@@ -89,11 +58,15 @@ function fuzzRound(seed: number, length: number, linux: () => World): Divergence
   }
 }
 
+/** How long a case is made shorter: one that depends on the moment would be tried for ever. */
+const SHRINK_MS = 60_000;
+
 /** Leaves out operations as long as the kernels still differ. */
 function shrink(found: Divergence, linux: () => World): Divergence {
   let best = found;
+  const deadline = Date.now() + SHRINK_MS;
   for (let size = best.ops.length >> 1; size >= 1; size >>= 1) {
-    for (let at = 0; at + size < best.ops.length;) {
+    for (let at = 0; at + size < best.ops.length && Date.now() < deadline;) {
       const fewer = [...best.ops.slice(0, at), ...best.ops.slice(at + size)];
       const still = runOps(fewer, best.fillers, linux);
       if (still) best = { ...best, ...still };
@@ -120,7 +93,9 @@ function main(): number {
       const found = fuzzRound(seed, length, linux);
       if (found) {
         const { ops: shortest, ...rest } = shrink(found, linux);
-        process.stdout.write(`${JSON.stringify(rest, null, 1)}\n${shortest.map((op) => JSON.stringify(op)).join('\n')}\n`);
+        const { here, linux: there, ...which } = rest;
+        const lines = [which, ...shortest, { here }, { linux: there }].map((row) => JSON.stringify(row));
+        process.stdout.write(`${lines.join('\n')}\n`);
         process.stdout.write(`${done + found.ops.length} ops, 1 difference, seed ${seed}\n`);
         return 1;
       }

@@ -6,16 +6,18 @@ import { noLiveKernel, shared } from '@libbpf-ts/testkit';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { inLinuxNamespace } from '../src/oracle/linux-world.ts';
-import { RandomOps, emptyTrace } from '../src/oracle/random-ops.ts';
-import { canonical, replay, Replay } from '../src/oracle/replay.ts';
+import { Pair } from '../src/oracle/pair.ts';
+import { RandomOps } from '../src/oracle/random-ops.ts';
+import { replay } from '../src/oracle/replay.ts';
 import { parseTrace, type Trace } from '../src/oracle/trace.ts';
 import { simulatedWorld } from '../src/oracle/world.ts';
 
-const own = fileURLToPath(new URL('../../../packages/tcx/test/oracle', import.meta.url));
+const folder = (path: string): string => fileURLToPath(new URL(`../../../packages/${path}/test/oracle`, import.meta.url));
 const tracesIn = (folder: string): [string, string][] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.jsonl'))
     .map((name) => [name, join(folder, name)]);
+const own = ['tcx', 'cls-bpf'].flatMap((name) => tracesIn(folder(name)));
 const read = (path: string): Trace => parseTrace(readFileSync(path, 'utf8'));
 
 function differences(trace: Trace): unknown[] {
@@ -27,11 +29,11 @@ function differences(trace: Trace): unknown[] {
 }
 
 describe('traces recorded on a live kernel', () => {
-  test.each(tracesIn(own))('%s', (_, path) => expect(differences(read(path))).toEqual([]));
+  test.each(own)('%s', (_, path) => expect(differences(read(path))).toEqual([]));
 });
 
 test('a changed expectation is one difference', () => {
-  const trace = read(tracesIn(own)[0]![1]);
+  const trace = read(own[0]![1]);
   const at = trace.ops.findIndex(({ op, res }) => op === 'attach' && res === 'OK');
   const changed = trace.ops.map((op, index) => (index === at ? { ...op, res: 'EEXIST' } : op));
   expect(differences({ ...trace, ops: changed })).toMatchObject([{ op: at, field: 'res', expected: 'EEXIST', actual: 'OK' }]);
@@ -55,32 +57,35 @@ describe('the same operations on the running kernel', () => {
     if (reason) context.skip(reason);
   });
 
-  test.each(tracesIn(own))('%s', (_, path) => {
+  test.each(own)('%s', (_, path) => {
     inLinuxNamespace((linux) => {
-      const world = linux();
+      const { header, ops } = read(path);
+      const pair = new Pair(header.preamble.fillers, linux, header.preamble.tc === true);
       try {
-        expect(replay(read(path), world)).toEqual([]);
+        for (const line of ops) {
+          const { differs } = pair.step(line);
+          expect(differs, JSON.stringify(line)).toBeUndefined();
+        }
       } finally {
-        world.close();
+        pair.close();
       }
     });
   });
 
-  test('random ones have the same answers and leave the same state', () => {
+  test.each([false, true])('random ones have the same answers and leave the same state (classic tc: %s)', (tc) => {
     inLinuxNamespace((linux) => {
-      const random = new RandomOps(7, 0);
-      const worlds = [simulatedWorld(), linux()];
-      const replays = worlds.map((world) => new Replay(world, emptyTrace(7, 0)));
-      for (const each of replays) each.prepare();
-      for (let i = 0; i < 500; i++) {
-        const op = random.next();
-        // What the running kernel frees through RCU may be seen for a moment longer: ids are asked in the long comparison only.
-        if (op.op === 'id_to_fd') continue;
-        const [here, there] = replays.map((each) => canonical({ ...each.execute(op), state: each.state() }));
-        expect(there, JSON.stringify(op)).toBe(here);
-        random.note(op, (JSON.parse(here!) as { res: string }).res);
+      const random = new RandomOps(7, 0, tc);
+      const pair = new Pair(0, linux, tc);
+      try {
+        for (let i = 0; i < 400; i++) {
+          const op = random.next();
+          const { answer, differs } = pair.step(op);
+          expect(differs, JSON.stringify(op)).toBeUndefined();
+          random.note(op, answer.res);
+        }
+      } finally {
+        pair.close();
       }
-      for (const world of worlds) world.close();
     });
   });
 });

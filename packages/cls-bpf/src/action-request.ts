@@ -9,6 +9,8 @@ import { TcRefusal } from './request.ts';
 import { tcState } from './state.ts';
 
 const KIND_SIZE = 16;
+/** Most actions of a filter (`TCA_ACT_MAX_PRIO`). */
+const MAX_ACTIONS = 32;
 const KINDS: readonly string[] = ['gact', 'mirred', 'bpf'];
 
 /** The actions of a filter that is being made: `abandon` gives their numbers back where it is refused after all. */
@@ -18,6 +20,7 @@ export interface MadeActions {
 }
 
 export function makeActions(task: Task, messages: readonly ActionMessage[]): MadeActions {
+  if (messages.length > MAX_ACTIONS) throw new TcRefusal('EINVAL', 'Only 32 actions supported per filter', 'actions');
   for (const { kind } of messages) checkKind(kind);
   const { indexes } = tcState(task.kernel);
   const list: TcAction[] = [];

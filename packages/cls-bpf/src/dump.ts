@@ -36,7 +36,8 @@ export function filterRow(filter: Filter): FilterRow {
     flagsGen: filter.genFlags,
     ...(filter.directAction ? { flags: 1 } : {}),
     ...(filter.classid ? { classid: filter.classid } : {}),
-    ...(filter.name === undefined ? {} : { name: filter.name }),
+    // The kernel shows the name of a program only.
+    ...(filter.name === undefined || !prog ? {} : { name: filter.name }),
     ...(prog ? { id: prog.id, tag: hex(prog.attributes.tag) } : {}),
     ...(classic ? { ops: classic.ops.length } : {}),
     ...(link ? { link: link.id } : {}),

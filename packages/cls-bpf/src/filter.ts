@@ -19,13 +19,10 @@ import { autoHandle, chainIndex, checkProtocol, filterOf, findBlock, findProto }
 import { TcRefusal, type FilterMessage, type FilterOptions } from './request.ts';
 import { holderOf, hookName, tcState } from './state.ts';
 
-const KIND_SIZE = 16;
-
 /** RTM_NEWTFILTER (`tc_new_tfilter`): makes a filter, or (where priority and handle name one) changes it in its place. */
 export function newFilter(task: Task, message: FilterMessage): void {
   if (message.prio === 0 && !message.create) throw zeroPriority();
-  const block = findBlock(task, message.place);
-  checkKindLength(message.kind);
+  const block = findBlock(task, message.place, message.kind);
   const { proto, isNew } = findProto(block, chainIndex(message.place), message.prio, message.protocol);
   if (isNew) checkNewPriority(message);
   else checkKind(message.kind);
@@ -50,10 +47,6 @@ const needsCreate = (): TcRefusal =>
   new TcRefusal('ENOENT', 'Need both RTM_NEWTFILTER and NLM_F_CREATE to create a new filter', 'create');
 const ownedByLink = ({ handle, link }: Filter): KernelError =>
   new KernelError('EPERM', `filter 0x${handle.toString(16)} belongs to link ${link!.id}`, 'handle');
-
-function checkKindLength(kind = ''): void {
-  if (kind.length >= KIND_SIZE) throw new TcRefusal('EINVAL', 'Specified TC filter name too long', 'kind');
-}
 
 function checkKind(kind: string | undefined): void {
   if (kind !== undefined && kind !== 'bpf')
@@ -86,8 +79,7 @@ export function removeFilter(task: Task, message: FilterMessage): void {
   const { prio, protocol, handle, kind } = message;
   if (prio === 0 && (protocol !== 0 || handle !== 0 || kind !== undefined))
     throw new TcRefusal('ENOENT', 'Cannot flush filters with protocol, handle or kind set', 'prio');
-  const block = findBlock(task, message.place);
-  checkKindLength(kind);
+  const block = findBlock(task, message.place, message.kind);
   const chain = block.chains.get(chainIndex(message.place));
   if (prio === 0) {
     if (chain) flushChain(task, chain);
@@ -104,8 +96,7 @@ export function removeFilter(task: Task, message: FilterMessage): void {
 /** RTM_GETTFILTER of one filter (`tc_get_tfilter`). */
 export function oneFilter(task: Task, message: FilterMessage): Filter {
   if (message.prio === 0) throw zeroPriority();
-  const block = findBlock(task, message.place);
-  checkKindLength(message.kind);
+  const block = findBlock(task, message.place, message.kind);
   const chain = block.chains.get(chainIndex(message.place));
   if (!chain) throw new TcRefusal('EINVAL', 'Cannot find specified filter chain', 'chain');
   return filterIn(protoOf(chain, message), message.handle);
@@ -153,9 +144,11 @@ function makeFilter(task: Task, proto: Proto, old: Filter | undefined, asked: nu
     const prog = fd === undefined ? undefined : task.prog(fd, 'fd', BPF_PROG_TYPE_SCHED_CLS);
     if (ops === null) throw new KernelError('EINVAL', 'the instructions are not as many as said', 'ops');
     const classic = ops && { ops, loaded: loadClassic(task.kernel, ops) };
-    if (flagsGen & TCA_CLS_FLAGS_SKIP_SW) {
+    try {
+      checkOffload(flagsGen, old);
+    } catch (error) {
       classic?.loaded.unload();
-      throw new KernelError('EOPNOTSUPP', 'no hardware here takes the filter', 'flagsGen');
+      throw error;
     }
     filter = {
       handle: old?.handle ?? (asked || autoHandle(proto)),
@@ -182,8 +175,16 @@ function hold(block: Block, filter: Filter): void {
   acquireActions(block, filter.actions, holder);
 }
 
+const BOTH_GEN_FLAGS = TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW;
+
+/** `cls_bpf_offload`: a change keeps where the filter runs, and no hardware here takes one. */
+function checkOffload(flags: number, old: Filter | undefined): void {
+  if (old && (old.genFlags & BOTH_GEN_FLAGS) !== flags)
+    throw new KernelError('EINVAL', 'skip_hw and skip_sw stay as they were when the filter was made', 'flagsGen');
+  if (flags & TCA_CLS_FLAGS_SKIP_SW) throw new KernelError('EOPNOTSUPP', 'no hardware here takes the filter', 'flagsGen');
+}
+
 function checkGenFlags(flags: number): void {
-  const both = TCA_CLS_FLAGS_SKIP_HW | TCA_CLS_FLAGS_SKIP_SW;
-  if (flags & ~both || (flags & both) === both)
+  if (flags & ~BOTH_GEN_FLAGS || flags === BOTH_GEN_FLAGS)
     throw new KernelError('EINVAL', 'flags_gen is skip_hw, skip_sw or neither', 'flagsGen');
 }

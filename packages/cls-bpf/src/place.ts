@@ -10,10 +10,13 @@ import { AUTO_PRIO_FLOOR, FIRST_AUTO_PRIO, MAX_CHAIN } from './numbers.ts';
 import { TcRefusal } from './request.ts';
 import { tcState } from './state.ts';
 
-/** The block that a request may change. Throws ENODEV, EINVAL, ENOENT; EOPNOTSUPP for a shared block that is named by a device. */
-export function findBlock(task: Task, place: FilterPlace): Block {
+const KIND_SIZE = 16;
+
+/** The block that a request (about filters of a kind, where it names one) may change. Throws ENODEV, EINVAL, ENOENT; EOPNOTSUPP for a shared block that is named by a device. */
+export function findBlock(task: Task, place: FilterPlace, kind?: string): Block {
   const state = tcState(task.kernel);
   if ('block' in place) {
+    checkKindLength(kind);
     const block = state.shared.get(place.block);
     if (!block) throw new TcRefusal('EINVAL', 'Block of given index was not found', 'block');
     return block;
@@ -24,6 +27,7 @@ export function findBlock(task: Task, place: FilterPlace): Block {
   if (place.parent === 0) throw new TcRefusal('EINVAL', 'Qdisc not classful', 'parent');
   const qdisc = state.qdiscs.get(device);
   if (!qdisc || place.parent >>> 16 !== 0xffff) throw new TcRefusal('EINVAL', "Parent Qdisc doesn't exists", 'parent');
+  checkKindLength(kind);
   const block = blockOf(qdisc, place.parent);
   if (!block && place.parent !== INGRESS_PARENT) throw new TcRefusal('ENOENT', "Specified class doesn't exist", 'parent');
   if (!block) throw new KernelError('EINVAL', 'ffff:0 is no hook of a clsact qdisc', 'parent');
@@ -34,6 +38,10 @@ export function findBlock(task: Task, place: FilterPlace): Block {
       'ifindex',
     );
   return block;
+}
+
+function checkKindLength(kind = ''): void {
+  if (kind.length >= KIND_SIZE) throw new TcRefusal('EINVAL', 'Specified TC filter name too long', 'kind');
 }
 
 /** The block that a dump shows, shared or not; undefined where there is none. */

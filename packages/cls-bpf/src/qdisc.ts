@@ -55,6 +55,7 @@ export function changeQdisc(task: Task, request: NetlinkRequest): void {
   const state = tcState(task.kernel);
   const there = message.parent === 0 ? byHandle(state, message) : byParent(state, message);
   if (there === undefined) return createQdisc(state, message);
+  if (message.handle === 0 && message.parent !== 0 && isOther(there, message)) return replaceQdisc(state, message);
   if (isSet(message, NLM_F_EXCL)) throw new TcRefusal('EEXIST', 'Exclusivity flag on, cannot modify', 'kind');
   if (message.kind !== undefined && message.kind !== there.kind) throw otherKind();
 }
@@ -69,35 +70,50 @@ function byHandle(state: TcState, { device, handle }: QdiscMessage): Qdisc {
 
 /** The qdisc to change; undefined where one is to be made. */
 function byParent(state: TcState, message: QdiscMessage): Qdisc | undefined {
-  const { device, parent, handle, kind } = message;
-  if (parent !== TC_H_CLSACT) return void checkOtherParent(message);
-  state.hadQdisc.add(device.uid);
+  const { device, parent, handle } = message;
   const there = state.qdiscs.get(device);
-  if (handle === 0) {
-    const other = isSet(message, NLM_F_EXCL) || (kind !== undefined && kind !== there?.kind);
-    return isSet(message, NLM_F_CREATE | NLM_F_REPLACE) && other ? undefined : there;
-  }
+  if (parent !== TC_H_CLSACT) return void checkOtherParent(there, message);
+  state.hadQdisc.add(device.uid);
+  if (handle === 0) return there;
   if (there && handle === INGRESS_PARENT) return there;
   if (there && !isSet(message, NLM_F_REPLACE)) throw new TcRefusal('EEXIST', 'NLM_F_REPLACE needed to override', 'handle');
   if ((handle & 0xffff) !== 0) throw new TcRefusal('EINVAL', 'Invalid minor handle', 'handle');
   return undefined;
 }
 
-/** Parents besides the ingress queue: only the root is there, and neither kind may be it. */
-function checkOtherParent({ parent, kind }: QdiscMessage): void {
+/** Whether a request without a handle wants another kind in the place of the one there: as the flags of `tc qdisc add` say, or of none. */
+function isOther(there: Qdisc, message: QdiscMessage): boolean {
+  const { kind, flags } = message;
+  if (kind === undefined || kind === there.kind) return false;
+  if ((flags & (NLM_F_CREATE | NLM_F_EXCL | NLM_F_REPLACE)) === 0) return true;
+  return isSet(message, NLM_F_CREATE) && (flags & (NLM_F_EXCL | NLM_F_REPLACE)) !== 0;
+}
+
+/** Parents besides the ingress queue: only the root is there, and neither kind may be it. Throws in any case. */
+function checkOtherParent(there: Qdisc | undefined, message: QdiscMessage): void {
+  const { parent, handle, kind } = message;
   if (parent !== TC_H_ROOT) throw new TcRefusal('ENOENT', 'Failed to find specified qdisc', 'parent');
+  if ((handle & 0xffff) !== 0) throw new TcRefusal('EINVAL', 'Invalid minor handle', 'handle');
+  if (there && handle === INGRESS_PARENT)
+    throw new TcRefusal('EINVAL', 'Cannot move an existing qdisc to a different parent', 'parent');
+  if (!isSet(message, NLM_F_CREATE)) throw needsCreate();
   checkKnownKind(kind);
   throw new KernelError('EOPNOTSUPP', `${kind} goes under the parent ffff:fff1 only`, 'parent');
 }
+
+const needsCreate = (): TcRefusal => new TcRefusal('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag', 'mode');
 
 function checkKnownKind(kind: string | undefined): asserts kind is Qdisc['kind'] {
   if (kind !== 'clsact' && kind !== 'ingress') throw new TcRefusal('ENOENT', 'Specified qdisc kind is unknown', 'kind');
 }
 
 function createQdisc(state: TcState, message: QdiscMessage): void {
+  if (!isSet(message, NLM_F_CREATE)) throw needsCreate();
+  replaceQdisc(state, message);
+}
+
+function replaceQdisc(state: TcState, message: QdiscMessage): void {
   const { device, kind, ingressBlock, egressBlock } = message;
-  if (!isSet(message, NLM_F_CREATE))
-    throw new TcRefusal('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag', 'mode');
   checkKnownKind(kind);
   if (kind === 'ingress' && egressBlock)
     throw new TcRefusal('EOPNOTSUPP', 'Egress block sharing is not supported', 'egressBlock');
@@ -108,12 +124,14 @@ function createQdisc(state: TcState, message: QdiscMessage): void {
     [ingressBlock, egressBlock].some((each) => each && taken.includes(each))
   )
     throw new TcRefusal('EBUSY', 'block dev insert failed', 'egressBlock');
-  if (old) destroyQdisc(state, old);
   const ingress = blockFor(state, ingressBlock);
   const egress = kind === 'clsact' ? blockFor(state, egressBlock) : undefined;
-  state.qdiscs.set(device, { kind, device, ingress, egress });
+  // The new one comes before the old one goes, so tcx keeps its list and revision.
   join(state, ingress, device, 'ingress');
   if (egress) join(state, egress, device, 'egress');
+  if (old) destroyQdisc(state, old);
+  state.qdiscs.set(device, { kind, device, ingress, egress });
+  for (const block of [ingress, egress]) if (block) state.refresh(block);
 }
 
 /** RTM_DELQDISC (`tc_get_qdisc`): its filters go with it, and links that own some of them become defunct. */

@@ -1,5 +1,6 @@
 /** Random operations on a hook, in the words of a trace. The same seed gives the same operations. */
 
+import { RandomTc } from './random-tc.ts';
 import type { Trace, TraceOp } from './trace.ts';
 
 /** A random number generator with 32 bits of state (mulberry32). */
@@ -14,9 +15,9 @@ export function seeded(seed: number): () => number {
 }
 
 /** The set-up before the first operation; `fillers` programs more for work around a full hook. */
-export function emptyTrace(seed: number, fillers: number): Trace {
+export function emptyTrace(seed: number, fillers: number, tc = false): Trace {
   const pool = Array.from({ length: 8 }, (_, i) => `p${i}`);
-  return { header: { v: 1, kind: 'header', seed, kernel: '', preamble: { pool, fillers }, state: null }, ops: [] };
+  return { header: { v: 1, kind: 'header', seed, kernel: '', preamble: { pool, fillers, tc }, state: null }, ops: [] };
 }
 
 const KINDS: readonly (readonly [op: string, weight: number])[] = [
@@ -36,26 +37,49 @@ const KINDS: readonly (readonly [op: string, weight: number])[] = [
   ['prog_close', 2],
   ['prog_load', 3],
 ];
-const TOTAL = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
+/** Besides, where classic tc and owners take part. */
+const TC_KINDS: typeof KINDS = [
+  ...KINDS,
+  ['filter', 40],
+  ['filter_del', 14],
+  ['filter_get', 4],
+  ['filter_dump', 3],
+  ['qdisc_add', 8],
+  ['qdisc_del', 2],
+  ['pin', 5],
+  ['unpin', 4],
+  ['pin_get', 4],
+  ['task_exit', 2],
+];
 
 /** Makes operations one after the other; `note` tells it what was made, so that later ones refer to it. */
 export class RandomOps {
   readonly #random: () => number;
   readonly #fillers: number;
+  readonly #kinds: typeof KINDS;
+  readonly #total: number;
+  readonly #tc: RandomTc;
   #programs = 8;
   #links = 0;
   #device = 0;
   #alive = true;
   #count = 0;
 
-  constructor(seed: number, fillers: number) {
+  constructor(seed: number, fillers: number, tc = false) {
     this.#random = seeded(seed);
     this.#fillers = fillers;
+    this.#kinds = tc ? TC_KINDS : KINDS;
+    this.#total = this.#kinds.reduce((sum, [, weight]) => sum + weight, 0);
+    this.#tc = new RandomTc(this.#random, {
+      device: () => this.#deviceRef(),
+      program: () => this.#progRef(),
+    });
   }
 
   next(): TraceOp {
     const op = this.#kind();
-    return { i: this.#count++, op, res: '', state: null, ...this.#fields(op) };
+    const by = this.#kinds === TC_KINDS && this.#chance(0.3) ? { by: this.#pick(['t1', 't2']) } : {};
+    return { i: this.#count++, op, res: '', state: null, ...by, ...this.#fields(op) };
   }
 
   /** What a successful operation changed. */
@@ -71,8 +95,8 @@ export class RandomOps {
   #kind(): string {
     if (!this.#alive && this.#chance(0.4)) return 'dev_add';
     for (;;) {
-      let at = this.#random() * TOTAL;
-      const [op] = KINDS.find(([, weight]) => (at -= weight) < 0) ?? KINDS[0]!;
+      let at = this.#random() * this.#total;
+      const [op] = this.#kinds.find(([, weight]) => (at -= weight) < 0) ?? KINDS[0]!;
       const forDevices = op.startsWith('clsact') || op === 'dev_del';
       if (op === 'dev_add' ? !this.#alive : !forDevices || this.#alive) return op;
     }
@@ -118,16 +142,30 @@ export class RandomOps {
           query_flags: this.#chance(0.05) ? 1 : 0,
           attach_flags: this.#chance(0.05) ? 2 : 0,
         };
+      case 'pin':
+        return { ref: this.#chance(0.6) ? this.#linkRef() : this.#progRef(), at: this.#pinName() };
+      case 'unpin':
+      case 'pin_get':
+        return { at: this.#pinName() };
+      case 'task_exit':
+        return { task: this.#pick(['t1', 't2']) };
       default:
-        return {};
+        return this.#tc.fields(op);
     }
   }
 
+  #pinName(): string {
+    return `n${this.#index(5)}`;
+  }
+
   #place(): { dev: string; hook: string } {
-    const dev = this.#chance(0.97)
+    return { dev: this.#deviceRef(), hook: this.#chance(0.7) ? 'ingress' : 'egress' };
+  }
+
+  #deviceRef(): string {
+    return this.#chance(0.97)
       ? `d${this.#chance(0.97) ? this.#device : this.#index(this.#device + 1)}`
       : this.#pick(['bad', '0']);
-    return { dev, hook: this.#chance(0.7) ? 'ingress' : 'egress' };
   }
 
   #order(): { flags: string[]; rel: string; rev: number } {

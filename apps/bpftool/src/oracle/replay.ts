@@ -7,6 +7,7 @@ import {
   BPF_F_LINK,
   BPF_F_REPLACE,
   bpf_link_info,
+  bpf_map_info,
   bpf_prog_info,
   BPF_LINK_CREATE,
   BPF_LINK_DETACH,
@@ -31,7 +32,10 @@ import {
   type Syscalls,
 } from '@libbpf-ts/uapi';
 
-import type { Trace, TraceOp } from './trace.ts';
+import { Names } from './names.ts';
+import { PinOps } from './replay-pins.ts';
+import { TcOps } from './replay-tc.ts';
+import type { Answer, Trace, TraceOp } from './trace.ts';
 import type { World } from './world.ts';
 
 export interface Difference {
@@ -50,22 +54,8 @@ const FLAGS: Readonly<Record<string, number>> = {
   LINK: BPF_F_LINK,
 };
 const LINK_TYPES: Readonly<Record<number, string>> = { 6: 'XDP', 11: 'TCX' };
-const BAD_FD = 19_999;
-const BAD_ID = 0x7fff_fff0;
-const BAD_IFINDEX = 0x7fff_fff0;
 /** More than a hook ever holds. */
 const QUERY_ROOM = 128;
-
-interface Named {
-  readonly id: number;
-  /** Undefined once it is closed. */
-  fd: number | undefined;
-}
-
-export interface Answer {
-  readonly res: string;
-  readonly out?: unknown;
-}
 
 /** Runs all operations; every line that differs is reported once, by its first differing field. */
 export function replay(trace: Trace, world: World): Difference[] {
@@ -101,27 +91,26 @@ export function canonical(value: unknown): string {
 /** Executes operations one by one on a world. */
 export class Replay {
   readonly #world: World;
-  readonly #sys: Syscalls;
   readonly #trace: Trace;
-  readonly #names: Map<string, Named> = new Map();
-  /** Program and link names by id. */
-  readonly #progNames: Map<number, string> = new Map();
-  readonly #linkNames: Map<number, string> = new Map();
-  readonly #devices: Map<string, number> = new Map();
+  readonly #names: Names;
+  readonly #tc: TcOps;
+  readonly #pins: PinOps;
   #current = 'd0';
   #links = 0;
   #progs = 0;
 
   constructor(world: World, trace: Trace) {
     this.#world = world;
-    this.#sys = world.sys;
     this.#trace = trace;
+    this.#names = new Names(world);
+    this.#tc = new TcOps(this.#names);
+    this.#pins = new PinOps(this.#names, world);
   }
 
   /** The set-up that the header asks for. */
   prepare(): void {
     const { pool, fillers } = this.#trace.header.preamble;
-    for (const name of ['o0', 'd0']) this.#devices.set(name, this.#world.addDevice(name));
+    for (const name of ['o0', 'd0']) this.#names.addDevice(name);
     for (const name of pool) this.#load(name, BPF_PROG_TYPE_SCHED_CLS);
     this.#progs = pool.length;
     for (let filler = 0; filler < fillers; filler++) this.#load(`f${filler}`, BPF_PROG_TYPE_SCHED_CLS);
@@ -129,28 +118,30 @@ export class Replay {
     this.#load('pf', BPF_PROG_TYPE_SCHED_CLS);
     const map = this.#must(
       'map',
-      this.#sys.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 4, max_entries: 1 }),
+      this.#names.sys.bpf(BPF_MAP_CREATE, { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size: 4, max_entries: 1 }),
     );
-    this.#names.set('map', { id: 0, fd: map });
+    const bytes = new Uint8Array(bpf_map_info.size);
+    this.#must('map info', this.#names.sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: map, info: bytes, info_len: bytes.length }));
+    this.#names.add('map', 'map', bpf_map_info.read(new DataView(bytes.buffer)).id, map);
     this.#link('lf', 'pf', BPF_TCX_INGRESS);
     this.#link('lx', 'px', BPF_XDP);
   }
 
   execute(op: TraceOp): Answer {
-    const handler = this.#handlers[op.op];
+    const handler = this.#handlers[op.op] ?? this.#tc.handlers[op.op] ?? this.#pins.handlers[op.op];
     if (!handler) return { res: `unknown operation ${op.op}` };
-    return handler(op);
+    return this.#names.as(op['by'], () => handler(op));
   }
 
-  /** Both hooks of the current device, and all links with an open fd. */
+  /** Both hooks of the current device, and all links with an open fd; the qdiscs and filters too, where the trace is about them. */
   state(): unknown {
     const links: Record<string, unknown> = {};
-    for (const [name, { fd }] of this.#names) {
-      if (!/^l\d+$/.test(name) || fd === undefined) continue;
-      const info = this.#linkInfo(fd);
-      links[name] = [this.#progNames.get(info.prog_id), this.#deviceName(info.ifindex)];
+    for (const { name, sys, fd } of this.#names.openLinks()) {
+      const info = this.#linkInfo(fd, sys);
+      links[name] = [this.#names.progName(info.prog_id), this.#names.deviceName(info.ifindex)];
     }
-    return { ingress: this.#hookState(BPF_TCX_INGRESS), egress: this.#hookState(BPF_TCX_EGRESS), links };
+    const hooks = { ingress: this.#hookState(BPF_TCX_INGRESS), egress: this.#hookState(BPF_TCX_EGRESS), links };
+    return this.#trace.header.preamble.tc === true ? { ...hooks, tc: this.#tc.state(this.#current) } : hooks;
   }
 
   #load(name: string, prog_type: number): void {
@@ -169,20 +160,18 @@ export class Replay {
       0,
       0,
     ]);
-    const fd = this.#must(name, this.#sys.bpf(BPF_PROG_LOAD, { prog_type, insns, insn_cnt: 2, license: cString('GPL') }));
+    const fd = this.#must(name, this.#names.sys.bpf(BPF_PROG_LOAD, { prog_type, insns, insn_cnt: 2, license: cString('GPL') }));
     const bytes = new Uint8Array(bpf_prog_info.size);
-    this.#must(name, this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
+    this.#must(name, this.#names.sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
     const id = bpf_prog_info.read(new DataView(bytes.buffer)).id;
-    this.#names.set(name, { id, fd });
-    this.#progNames.set(id, name);
+    this.#names.add(name, 'prog', id, fd);
   }
 
   #link(name: string, prog: string, attach_type: number): void {
-    const attr = { prog_fd: this.#fd(prog), target_ifindex: this.#devices.get('o0')!, attach_type };
-    const fd = this.#must(name, this.#sys.bpf(BPF_LINK_CREATE, attr));
+    const attr = { prog_fd: this.#names.fd(prog), target_ifindex: this.#names.ifindex('o0'), attach_type };
+    const fd = this.#must(name, this.#names.sys.bpf(BPF_LINK_CREATE, attr));
     const { id } = this.#linkInfo(fd);
-    this.#names.set(name, { id, fd });
-    this.#linkNames.set(id, name);
+    this.#names.add(name, 'link', id, fd);
   }
 
   #must(what: string, result: number): number {
@@ -190,36 +179,16 @@ export class Replay {
     return result;
   }
 
-  #fd(name: string): number {
-    return this.#names.get(name)?.fd ?? BAD_FD;
-  }
-
-  /** A reference such as `fd:p1`, `id:l0`, `fd:bad`, `0`. */
-  #value(ref: unknown): number {
-    const text = String(ref);
-    if (text === '0') return 0;
-    if (text === 'fd:bad') return BAD_FD;
-    if (text === 'fd:neg') return -1;
-    if (text === 'id:bad') return BAD_ID;
-    return text.startsWith('id:') ? (this.#names.get(text.slice(3))?.id ?? BAD_ID) : this.#fd(text.slice(3));
-  }
-
-  #ifindex(ref: unknown): number {
-    return ref === '0' ? 0 : (this.#devices.get(String(ref)) ?? BAD_IFINDEX);
-  }
-
   #flags(list: unknown): number {
     return (list as string[]).reduce((bits, flag) => (bits | (FLAGS[flag] ?? Number(flag))) >>> 0, 0);
   }
 
-  #deviceName(ifindex: number): string | null {
-    for (const [name, index] of this.#devices) if (index === ifindex) return name;
-    return null;
-  }
-
-  #linkInfo(fd: number): { type: number; id: number; prog_id: number; ifindex: number; attach_type: number } {
+  #linkInfo(
+    fd: number,
+    sys: Syscalls = this.#names.sys,
+  ): { type: number; id: number; prog_id: number; ifindex: number; attach_type: number } {
     const bytes = new Uint8Array(bpf_link_info.size);
-    this.#must('link info', this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
+    this.#must('link info', sys.bpf(BPF_OBJ_GET_INFO_BY_FD, { bpf_fd: fd, info: bytes, info_len: bytes.length }));
     const { type, id, prog_id, tcx } = bpf_link_info.read(new DataView(bytes.buffer));
     return { type, id, prog_id, ifindex: tcx.ifindex ?? 0, attach_type: tcx.attach_type ?? 0 };
   }
@@ -227,64 +196,64 @@ export class Replay {
   #hookState(attach_type: number): unknown {
     const [prog_ids, link_ids] = [new Uint32Array(QUERY_ROOM), new Uint32Array(QUERY_ROOM)];
     const attr = {
-      target_ifindex: this.#devices.get(this.#current)!,
+      target_ifindex: this.#names.ifindex(this.#current),
       attach_type,
       prog_ids,
       link_ids,
       count: QUERY_ROOM,
       revision: 0n,
     };
-    const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
+    const result = this.#names.sys.bpf(BPF_PROG_QUERY, attr);
     if (result < 0) return { res: nameOf(result) };
     const progs = Array.from(prog_ids.subarray(0, attr.count), (id, at) => [
-      this.#progNames.get(id),
-      this.#linkNames.get(link_ids[at]!) ?? null,
+      this.#names.progName(id),
+      this.#names.linkName(link_ids[at]!) ?? null,
     ]);
     return { rev: Number(attr.revision), progs };
   }
 
   #attachAttr(op: TraceOp): Record<string, number | bigint> {
     return {
-      target_ifindex: this.#ifindex(op['dev']),
-      attach_bpf_fd: this.#value(op['prog']),
+      target_ifindex: this.#names.ifindex(op['dev']),
+      attach_bpf_fd: this.#names.value(op['prog']),
       attach_type: hookType(op),
       attach_flags: this.#flags(op['flags']),
-      replace_bpf_fd: this.#value(op['replace'] ?? '0'),
-      relative_fd: this.#value(op['rel']),
+      replace_bpf_fd: this.#names.value(op['replace'] ?? '0'),
+      relative_fd: this.#names.value(op['rel']),
       expected_revision: BigInt(op['rev'] as number | string),
     };
   }
 
   readonly #handlers: Readonly<Record<string, (op: TraceOp) => Answer>> = {
-    attach: (op) => answer(this.#sys.bpf(BPF_PROG_ATTACH, this.#attachAttr(op))),
-    detach: (op) => answer(this.#sys.bpf(BPF_PROG_DETACH, this.#attachAttr(op))),
+    attach: (op) => answer(this.#names.sys.bpf(BPF_PROG_ATTACH, this.#attachAttr(op))),
+    detach: (op) => answer(this.#names.sys.bpf(BPF_PROG_DETACH, this.#attachAttr(op))),
     link_create: (op) => this.#linkCreate(op),
     link_update: (op) =>
       answer(
-        this.#sys.bpf(BPF_LINK_UPDATE, {
-          link_fd: this.#value(op['link']),
-          new_prog_fd: this.#value(op['new']),
+        this.#names.sys.bpf(BPF_LINK_UPDATE, {
+          link_fd: this.#names.value(op['link']),
+          new_prog_fd: this.#names.value(op['new']),
           flags: this.#flags(op['flags']),
-          old_prog_fd: this.#value(op['old']),
+          old_prog_fd: this.#names.value(op['old']),
         }),
       ),
-    link_detach: (op) => answer(this.#sys.bpf(BPF_LINK_DETACH, { link_fd: this.#value(op['link']) })),
+    link_detach: (op) => answer(this.#names.sys.bpf(BPF_LINK_DETACH, { link_fd: this.#names.value(op['link']) })),
     link_close: (op) => this.#close(String(op['link'])),
     prog_close: (op) => this.#close(String(op['prog'])),
     link_info: (op) => this.#showLink(op),
     id_to_fd: (op) => this.#idToFd(op),
     query: (op) => this.#query(op),
     dev_del: () => {
-      this.#world.removeDevice(this.#devices.get(this.#current)!);
+      this.#world.removeDevice(this.#names.ifindex(this.#current));
       return { res: 'OK' };
     },
     dev_add: () => {
       this.#current = `d${Number(this.#current.slice(1)) + 1}`;
-      this.#devices.set(this.#current, this.#world.addDevice(this.#current));
+      this.#names.addDevice(this.#current);
       return { res: 'OK', out: { dev: this.#current } };
     },
-    clsact_add: () => answer(this.#world.addClsact(this.#devices.get(this.#current)!)),
-    clsact_del: () => answer(this.#world.removeClsact(this.#devices.get(this.#current)!)),
+    clsact_add: () => answer(this.#world.addClsact(this.#names.ifindex(this.#current))),
+    clsact_del: () => answer(this.#world.removeClsact(this.#names.ifindex(this.#current))),
     prog_load: () => {
       const name = `p${this.#progs++}`;
       this.#load(name, BPF_PROG_TYPE_SCHED_CLS);
@@ -293,51 +262,47 @@ export class Replay {
   };
 
   #linkCreate(op: TraceOp): Answer {
-    const fd = this.#sys.bpf(BPF_LINK_CREATE, {
-      prog_fd: this.#value(op['prog']),
-      target_ifindex: this.#ifindex(op['dev']),
+    const fd = this.#names.sys.bpf(BPF_LINK_CREATE, {
+      prog_fd: this.#names.value(op['prog']),
+      target_ifindex: this.#names.ifindex(op['dev']),
       attach_type: hookType(op),
       flags: this.#flags(op['flags']),
-      tcx: { relative_fd: this.#value(op['rel']), expected_revision: BigInt(op['rev'] as number | string) },
+      tcx: { relative_fd: this.#names.value(op['rel']), expected_revision: BigInt(op['rev'] as number | string) },
     });
     if (fd < 0) return { res: nameOf(fd) };
     const name = `l${this.#links++}`;
     const { id } = this.#linkInfo(fd);
-    this.#names.set(name, { id, fd });
-    this.#linkNames.set(id, name);
+    this.#names.add(name, 'link', id, fd);
     return { res: 'OK', out: { link: name } };
   }
 
   #close(name: string): Answer {
-    const named = this.#names.get(name);
-    const result = this.#sys.close(named?.fd ?? BAD_FD);
-    if (named) named.fd = undefined;
-    return answer(result);
+    return answer(this.#names.close(name));
   }
 
   #showLink(op: TraceOp): Answer {
     const bytes = new Uint8Array(bpf_link_info.size);
-    const result = this.#sys.bpf(BPF_OBJ_GET_INFO_BY_FD, {
-      bpf_fd: this.#value(op['link']),
+    const result = this.#names.sys.bpf(BPF_OBJ_GET_INFO_BY_FD, {
+      bpf_fd: this.#names.value(op['link']),
       info: bytes,
       info_len: bytes.length,
     });
     if (result < 0) return { res: nameOf(result) };
-    const info = this.#linkInfo(this.#value(op['link']));
+    const info = this.#linkInfo(this.#names.value(op['link']));
     const { type, prog_id, id, ifindex, attach_type } = info;
-    const common = { type: LINK_TYPES[type] ?? type, prog: this.#progNames.get(prog_id), id: this.#linkNames.get(id) };
+    const common = { type: LINK_TYPES[type] ?? type, prog: this.#names.progName(prog_id), id: this.#names.linkName(id) };
     if (type !== BPF_LINK_TYPE_TCX) return { res: 'OK', out: common };
     const hook = attach_type === BPF_TCX_EGRESS ? 'TCX_EGRESS' : 'TCX_INGRESS';
-    return { res: 'OK', out: { ...common, dev: this.#deviceName(ifindex), attach_type: hook } };
+    return { res: 'OK', out: { ...common, dev: this.#names.deviceName(ifindex), attach_type: hook } };
   }
 
   #idToFd(op: TraceOp): Answer {
-    const id = this.#value(op['ref']);
+    const id = this.#names.value(op['ref']);
     const fd =
       op['kind'] === 'link'
-        ? this.#sys.bpf(BPF_LINK_GET_FD_BY_ID, { link_id: id })
-        : this.#sys.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: id });
-    if (fd >= 0) this.#sys.close(fd);
+        ? this.#names.sys.bpf(BPF_LINK_GET_FD_BY_ID, { link_id: id })
+        : this.#names.sys.bpf(BPF_PROG_GET_FD_BY_ID, { prog_id: id });
+    if (fd >= 0) this.#names.sys.close(fd);
     return answer(fd);
   }
 
@@ -346,7 +311,7 @@ export class Replay {
     const prog_ids = op['ids'] === false ? null : new Uint32Array(Math.max(room, 1));
     const link_ids = new Uint32Array(Math.max(room, 1));
     const attr = {
-      target_ifindex: this.#ifindex(op['dev']),
+      target_ifindex: this.#names.ifindex(op['dev']),
       attach_type: hookType(op),
       query_flags: op['query_flags'] as number,
       attach_flags: op['attach_flags'] as number,
@@ -355,11 +320,11 @@ export class Replay {
       count: room,
       revision: 0n,
     };
-    const result = this.#sys.bpf(BPF_PROG_QUERY, attr);
+    const result = this.#names.sys.bpf(BPF_PROG_QUERY, attr);
     const res = nameOf(result);
     if (result < 0 && res !== 'ENOSPC') return { res };
     const shown = prog_ids?.subarray(0, Math.min(room, attr.count)) ?? [];
-    const progs = Array.from(shown, (id, at) => [this.#progNames.get(id), this.#linkNames.get(link_ids[at]!) ?? null]);
+    const progs = Array.from(shown, (id, at) => [this.#names.progName(id), this.#names.linkName(link_ids[at]!) ?? null]);
     return { res, out: { rev: Number(attr.revision), count: attr.count, attach_flags: attr.attach_flags, progs } };
   }
 }

@@ -5,7 +5,8 @@ export interface TraceHeader {
   readonly kind: 'header';
   readonly seed?: number;
   readonly kernel: string;
-  readonly preamble: { readonly pool: readonly string[]; readonly fillers: number };
+  /** `tc`: qdiscs and filters are part of the state. */
+  readonly preamble: { readonly pool: readonly string[]; readonly fillers: number; readonly tc?: boolean };
   readonly state: unknown;
 }
 
@@ -17,6 +18,12 @@ export interface TraceOp {
   readonly out?: unknown;
   readonly state: unknown;
   readonly [field: string]: unknown;
+}
+
+/** What a kernel answers to one operation. */
+export interface Answer {
+  readonly res: string;
+  readonly out?: unknown;
 }
 
 export interface Trace {
