@@ -44,6 +44,7 @@ const recorders = {
     ],
     {},
   ],
+  sockets: [...python('record_sockets.py'), join(root, 'packages/net/test/oracle/sockets.jsonl')],
   'skb-helpers': [...python('record_skb_helpers.py'), join(root, 'packages/net/test/oracle/skb-helpers.jsonl')],
 };
 

@@ -272,6 +272,7 @@ describe('actions', () => {
     });
     expect(dev.receive(frame).outcome).toBe('consumed');
     expect([out.sent.length, socket.received.length]).toEqual([2, 1]);
+    socket.close();
     expect(leaksAfter(world)).toEqual([]);
   });
 

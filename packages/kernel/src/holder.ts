@@ -15,6 +15,8 @@ export type Holder =
   | { readonly kind: 'map'; readonly id: number; readonly key: string }
   /** A program holds the maps that it uses, and its BTF. */
   | { readonly kind: 'prog'; readonly id: number }
+  /** Something on its way that ends by itself: a packet, a program run. */
+  | { readonly kind: 'flight'; readonly name: string }
   /** A kernel module or the kernel itself: never released. */
   | { readonly kind: 'kernel'; readonly name: string };
 
@@ -35,6 +37,8 @@ export function holderKey(holder: Holder): string {
       return `map ${holder.id} ${holder.key}`;
     case 'prog':
       return `prog ${holder.id}`;
+    case 'flight':
+      return `flight ${holder.name}`;
     case 'kernel':
       return `kernel ${holder.name}`;
   }
@@ -57,6 +61,8 @@ export function holderText(holder: Holder, taskName: (id: number) => string = (i
       return holder.key === '' ? `map ${holder.id}` : `${holder.key} of map ${holder.id}`;
     case 'prog':
       return `prog ${holder.id}`;
+    case 'flight':
+      return holder.name;
     case 'kernel':
       return `kernel (${holder.name})`;
   }

@@ -43,6 +43,8 @@ export type BtfContribution = (builder: BtfBuilder) => void;
 export interface NetworkHooks {
   /** The ifindex of a device in the task's namespace, or undefined. */
   ifNameToIndex(task: Task, name: string): number | undefined;
+  /** What of the network is open: sockets. `text` puts a holder into words. */
+  leaks?(text: (holder: Holder) => string): Leak[];
 }
 
 export interface KernelOptions {
@@ -65,7 +67,8 @@ export interface KernelOptions {
 }
 
 export interface Leak {
-  readonly kind: ObjectKind;
+  readonly kind: ObjectKind | 'socket';
+  /** For sockets: the cookie. */
   readonly id: number;
   readonly name: string;
   readonly holders: readonly Holder[];
@@ -286,7 +289,7 @@ export class Kernel implements Disposable {
     this.#table(object.kind).remove(object.id);
   }
 
-  /** Everything that is alive but the kernel's own BTF, with its holders. */
+  /** Everything that is alive but the kernel's own BTF, with its holders; open sockets too. */
   leaks(): Leak[] {
     const found: Leak[] = [];
     for (const table of [this.progs, this.maps, this.links, this.btfs] as IdTable<KernelObject>[]) {
@@ -298,6 +301,7 @@ export class Kernel implements Disposable {
         found.push({ kind, id, name, holders, text: `${kind} ${id}${name === '' ? '' : ` (${name})`} held by ${by}` });
       }
     }
+    found.push(...(this.network?.leaks?.((holder) => holderText(holder, this.#taskName)) ?? []));
     return found;
   }
 

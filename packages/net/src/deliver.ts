@@ -1,42 +1,67 @@
-/** What the host does with a packet that tc let pass: packet sockets see it, UDP sockets take it. */
+/** What the host does with a packet that tc let pass: packet sockets see it, then raw sockets, then the UDP or TCP socket that it is for. */
 
 import type { NetDevice } from './device.ts';
 import { isLocal } from './fib.ts';
-import { ETH_HLEN, ipText, IPPROTO_UDP, readNetwork } from './packet.ts';
-import { PACKET_OTHERHOST, type Skb } from './skb.ts';
+import { ETH_HLEN, ipText, IPPROTO_TCP, IPPROTO_UDP, readNetwork, type FrameInfo } from './packet.ts';
+import { PACKET_OTHERHOST, SKB_SOCKET_ASSIGNED, type Skb } from './skb.ts';
+import { lookupTcp, lookupUdp } from './socket-lookup.ts';
+import type { Socket } from './socket.ts';
+
+const UDP_HLEN = 8;
 
 /** True where somebody took it. */
 export function deliver(device: NetDevice, skb: Skb): boolean {
   const { sockets } = device.netns;
   if (sockets.size === 0) return false;
-  let taken = false;
-  for (const socket of sockets) {
-    if (socket.options.type !== 'packet' || (socket.options.device && socket.options.device !== device)) continue;
-    socket.received.push({ bytes: skb.frame(), device: device.name, mark: skb.get('mark') });
-    taken = true;
-  }
-  if (skb.get('pkt_type') === PACKET_OTHERHOST) return taken;
-  return deliverUdp(device, skb) || taken;
+  const tapped = toPacketSockets(device, skb);
+  if (skb.get('pkt_type') === PACKET_OTHERHOST) return tapped;
+  return toHost(device, skb) || tapped;
 }
 
-function deliverUdp(device: NetDevice, skb: Skb): boolean {
-  const info = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
-  const { daddr, saddr, sport, dport, transport } = info;
-  if (
-    info.protocol !== IPPROTO_UDP ||
-    !daddr ||
-    !saddr ||
-    dport === undefined ||
-    sport === undefined ||
-    transport === undefined
-  )
-    return false;
-  if (!isLocal(device.netns, daddr)) return false;
-  for (const socket of device.netns.sockets) {
-    if (!socket.takes(daddr, dport)) continue;
-    const from = { address: ipText(saddr), port: sport };
-    socket.received.push({ bytes: skb.bytes().slice(transport + 8), from, device: device.name, mark: skb.get('mark') });
-    return true;
+function toPacketSockets(device: NetDevice, skb: Skb): boolean {
+  let taken = false;
+  for (const { options, received } of device.netns.sockets) {
+    if (options.type !== 'packet' || (options.device && options.device !== device)) continue;
+    received.push({ bytes: skb.frame(), device: device.name, mark: skb.get('mark') });
+    taken = true;
   }
-  return false;
+  return taken;
+}
+
+/** The IP layer: only what is for an address of this host goes on. */
+function toHost(device: NetDevice, skb: Skb): boolean {
+  const info = readNetwork(skb.bytes(), ETH_HLEN, skb.protocol);
+  if (!info.daddr || !info.saddr || !isLocal(device.netns, info.daddr)) return false;
+  const raw = toRawSockets(device, skb, info);
+  const socket = socketFor(device, skb, info);
+  if (!socket) return raw;
+  const from = { address: ipText(info.saddr), port: info.sport! };
+  const start = info.transport! + (info.protocol === IPPROTO_UDP ? UDP_HLEN : 0);
+  socket.received.push({ bytes: skb.bytes().slice(start), from, device: device.name, mark: skb.get('mark') });
+  return true;
+}
+
+function toRawSockets(device: NetDevice, skb: Skb, info: FrameInfo): boolean {
+  let taken = false;
+  for (const { options, protocol, address, anyAddress, received } of device.netns.sockets) {
+    if (options.type !== 'raw' || protocol !== info.protocol || address.length !== info.daddr!.length) continue;
+    if (options.device && options.device !== device) continue;
+    if (!anyAddress && ipText(address) !== ipText(info.daddr!)) continue;
+    const start = address.length === 4 ? ETH_HLEN : info.transport!;
+    received.push({ bytes: skb.bytes().slice(start), device: device.name, mark: skb.get('mark') });
+    taken = true;
+  }
+  return taken;
+}
+
+/** The one that bpf_sk_assign chose, whatever the addresses say, or what a lookup finds. */
+function socketFor(device: NetDevice, skb: Skb, { protocol, saddr, sport, daddr, dport }: FrameInfo): Socket | undefined {
+  if (sport === undefined || dport === undefined) return undefined;
+  if (skb.flags & SKB_SOCKET_ASSIGNED) {
+    const assigned = device.net.references.at(skb.get('sk'));
+    return assigned && assigned.protocol === protocol && !assigned.closed ? assigned : undefined;
+  }
+  const tuple = { saddr: saddr!, sport, daddr: daddr!, dport, dif: device.ifindex };
+  if (protocol === IPPROTO_UDP) return lookupUdp(device.netns, tuple);
+  return protocol === IPPROTO_TCP ? lookupTcp(device.netns, tuple) : undefined;
 }

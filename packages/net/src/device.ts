@@ -128,7 +128,7 @@ export interface Route {
   readonly dev: NetDevice;
   readonly via?: Uint8Array;
   readonly src?: Uint8Array;
-  readonly type?: 'unicast' | 'blackhole' | 'unreachable' | 'prohibit';
+  readonly type?: 'unicast' | 'local' | 'blackhole' | 'unreachable' | 'prohibit';
   readonly mtu?: number;
   readonly metric?: number;
 }

@@ -17,8 +17,9 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
-/** True where a device of the namespace has the address. */
+/** True where a device of the namespace has the address, or a local route leads to it. */
 export function isLocal(netns: NetNamespace, address: Uint8Array): boolean {
+  if (netns.routes.some(({ type, dst }) => type === 'local' && inPrefix(address, dst))) return true;
   return netns.devices.some((device) => device.addresses.some(({ bytes }) => sameBytes(bytes, address)));
 }
 

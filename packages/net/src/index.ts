@@ -64,7 +64,12 @@ export type {
 export { fibLookup, inPrefix, isLocal, neighbourOf } from './fib.ts';
 export type { FibResult } from './fib.ts';
 export { Socket } from './socket.ts';
-export type { Datagram, SocketOptions } from './socket.ts';
+export type { Datagram, SocketOptions, TcpState } from './socket.ts';
+export { openSocket, SocketFile, socketOf } from './socket-file.ts';
+export { lookupTcp, lookupUdp } from './socket-lookup.ts';
+export type { SocketTuple } from './socket-lookup.ts';
+export type { SocketReferences } from './socket-references.ts';
+export type { TestSocket } from './test-socket.ts';
 export { EGRESS, hookNumber, INGRESS, Net, placeAt, scrub, verdictName, XDP_HOOK, XMIT_RECURSION_LIMIT } from './net.ts';
 export type { Outcome, PacketResult, PacketTrace, PathStep, ReceiveOptions } from './net.ts';
 export { doRedirect, emptyRedirect, forward, forwardable, xdpRedirect } from './redirect.ts';

@@ -13,11 +13,15 @@ import {
 } from '@libbpf-ts/uapi';
 import type { Arena } from '@libbpf-ts/vm';
 
+import { copyNamespace, copyRoutes, copySockets } from './copy.ts';
 import { deliver } from './deliver.ts';
 import { NetDevice, NetNamespace, type TcSide } from './device.ts';
 import { ETH_HLEN } from './packet.ts';
 import { doRedirect, emptyRedirect, xdpRedirect, type RedirectInfo } from './redirect.ts';
-import { PACKET_HOST, SkbPool, type Skb } from './skb.ts';
+import { PACKET_HOST, SKB_AT_INGRESS, SkbPool, type Skb } from './skb.ts';
+import type { Socket } from './socket.ts';
+import { SocketReferences } from './socket-references.ts';
+import { TestSocket } from './test-socket.ts';
 
 /** Where traced walks record their steps; `push` is for programs that run outside of a walk. */
 export interface PacketTrace {
@@ -122,9 +126,19 @@ export class Net {
   /** Seed of flow hashes. */
   readonly hashSeed = 0x9e3779b9;
 
-  constructor(arena: Arena, skbs?: SkbPool) {
+  readonly socketsByBlock: Map<number, Socket> = new Map();
+  readonly references: SocketReferences = new SocketReferences(this);
+  readonly testSocket: TestSocket;
+  #lastCookie = 0;
+  /** Does something when the outermost program run is over. */
+  atRunEnd: (act: () => void) => void = (act) => act();
+
+  /** `from` is the stack of which this is a copy, over a copy of its memory. */
+  constructor(arena: Arena, from?: Net) {
     this.arena = arena;
-    this.skbs = skbs ?? new SkbPool(arena);
+    this.skbs = new SkbPool(arena, from?.skbs);
+    this.testSocket = from?.testSocket.twin(this) ?? new TestSocket(this);
+    this.skbs.dropSocket = (skb) => this.references.orphan(skb);
   }
 
   /** The namespace where everything starts. */
@@ -154,6 +168,15 @@ export class Net {
   /** The devices of the first namespace, by name. */
   get devices(): { get(name: string): NetDevice; list(): NetDevice[] } {
     return { get: (name) => this.init.get(name), list: () => this.init.devices };
+  }
+
+  nextCookie(): number {
+    return ++this.#lastCookie;
+  }
+
+  /** Sockets that are open, or closed and still held. */
+  get sockets(): Socket[] {
+    return [...this.socketsByBlock.values()];
   }
 
   nextUid(): number {
@@ -243,6 +266,7 @@ export class Net {
   /** From the tc hook on; where bpf_redirect_peer enters a device. */
   ingress(device: NetDevice, skb: Skb, noted?: Noted): Outcome {
     const { tcx, cls } = device.ingress;
+    skb.flags |= SKB_AT_INGRESS;
     if (tcx !== null || cls !== null) {
       const code = this.#classify(device.ingress, device, skb);
       note(noted, code, skb);
@@ -262,6 +286,7 @@ export class Net {
     this.#depth++;
     try {
       placeAt(skb, device);
+      skb.flags &= ~SKB_AT_INGRESS;
       const { tcx, cls } = device.egress;
       if (tcx !== null || cls !== null) {
         skb.set('mac_header', skb.data);
@@ -377,13 +402,17 @@ export class Net {
 
   /** A copy over a fork's memory. Runners are put in place by their subsystems' own copies. */
   twin(arena: Arena): Net {
-    const copy = new Net(arena, new SkbPool(arena, this.skbs));
+    const copy = new Net(arena, this);
     copy.#lastUid = this.#lastUid;
+    copy.#lastCookie = this.#lastCookie;
     copy.tracing = this.tracing;
     const twins = new Map<NetDevice, NetDevice>();
     for (const netns of this.#namespaces.values()) copyNamespace(netns, copy, twins, copy.#namespaces);
     for (const [device, twin] of twins) twin.peer = device.peer && twins.get(device.peer);
-    for (const netns of this.#namespaces.values()) copyRoutes(netns, copy.#namespaces.get(netns.id)!, twins);
+    for (const netns of this.#namespaces.values()) {
+      copyRoutes(netns, copy.#namespaces.get(netns.id)!, twins);
+      copySockets(netns, copy.#namespaces.get(netns.id)!, twins);
+    }
     return copy;
   }
 }
@@ -411,30 +440,4 @@ export function scrub(skb: Skb, otherNetns: boolean): Skb {
     skb.pool.arena.view.setBigUint64(skb.address + 152, 0n, true);
   }
   return skb;
-}
-
-function copyNamespace(netns: NetNamespace, net: Net, twins: Map<NetDevice, NetDevice>, into: Map<number, NetNamespace>): void {
-  const copy = new NetNamespace(net, netns.id, netns.name);
-  copy.forwarding = netns.forwarding;
-  into.set(netns.id, copy);
-  for (const device of netns.devices) {
-    const twin = new NetDevice(net, device.kind, device.name, copy, device.uid, device.ifindex);
-    twin.mac = device.mac.slice();
-    twin.mtu = device.mtu;
-    twin.up = device.up;
-    twin.forwarding = device.forwarding;
-    Object.assign(twin.stats, device.stats);
-    twin.ingress.qdiscs = device.ingress.qdiscs;
-    twin.egress.qdiscs = device.egress.qdiscs;
-    twin.addresses.push(...device.addresses);
-    twin.sent.push(...device.sent);
-    twins.set(device, twin);
-    copy.adopt(twin, netns.lastIndex);
-  }
-  copy.lastIndex = netns.lastIndex;
-}
-
-function copyRoutes(from: NetNamespace, to: NetNamespace, twins: Map<NetDevice, NetDevice>): void {
-  to.routes.push(...from.routes.map((route) => ({ ...route, dev: twins.get(route.dev)! })));
-  to.neighbours.push(...from.neighbours.map((entry) => ({ ...entry, dev: twins.get(entry.dev)! })));
 }

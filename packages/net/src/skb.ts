@@ -115,8 +115,10 @@ export const PACKET_OUTGOING = 4;
 
 /** Bits of the private `flags` field. */
 export const SKB_HASH_KNOWN = 1;
-/** A packet of BPF_PROG_TEST_RUN, which has a socket. */
-export const SKB_TEST_SOCKET = 2;
+/** bpf_sk_assign chose the socket: whoever delivers the packet gives it to that one. */
+export const SKB_SOCKET_ASSIGNED = 2;
+/** It is at tc ingress (`skb_at_tc_ingress`). */
+export const SKB_AT_INGRESS = 4;
 
 /** Room in front of a received frame, as drivers that serve XDP leave it. */
 export const SKB_HEADROOM = 256;
@@ -140,6 +142,8 @@ export class SkbPool {
   readonly #buffers: number[][];
   /** Packets handed out and not freed. */
   inUse = 0;
+  /** Gives a socket back that a packet held: called with the packet, whose `sk` is not 0. */
+  dropSocket: (skb: Skb) => void = () => {};
 
   constructor(arena: Arena, from?: SkbPool) {
     this.arena = arena;
@@ -166,7 +170,7 @@ export class SkbPool {
     return skb;
   }
 
-  /** A copy with a buffer of its own (`skb_copy`); programs cannot tell it from a clone. */
+  /** A copy with a buffer of its own (`skb_copy`); programs cannot tell it from a clone. It has no socket. */
   clone(skb: Skb): Skb {
     const copy = this.allocate(skb.get('end') - skb.get('head'), 0, 0);
     const { u8 } = this.arena;
@@ -179,6 +183,7 @@ export class SkbPool {
     }
     copy.set('head', head);
     copy.set('end', end);
+    copy.set('sk', 0);
     if (skb.get('tunnel') !== 0) {
       const tunnel = this.arena.allocate(TUNNEL_SIZE);
       this.arena.u8.copyWithin(tunnel, skb.get('tunnel'), skb.get('tunnel') + TUNNEL_SIZE);
@@ -189,6 +194,7 @@ export class SkbPool {
 
   free(skb: Skb): void {
     this.giveBuffer(skb.get('head'), skb.get('end'));
+    if (skb.get('sk') !== 0) this.dropSocket(skb);
     if (skb.get('tunnel') !== 0) {
       this.arena.free(skb.get('tunnel'));
       skb.set('tunnel', 0);

@@ -22,7 +22,15 @@ const netState: StateOps<Net> = {
     state.addNamespace();
     return state;
   },
-  clone: (from, fork) => from.twin(fork.kernel.arena),
+  clone: (from, fork) => {
+    const copy = from.twin(fork.kernel.arena);
+    for (const netns of from.namespaces) {
+      fork.bind(netns, copy.namespace(netns.id));
+      for (const device of netns.devices) fork.bind(device, copy.deviceByUid(device.uid)!);
+    }
+    for (const socket of from.sockets) fork.bind(socket, copy.socketsByBlock.get(socket.block)!);
+    return copy;
+  },
 };
 
 const taskNetns: TaskStateOps<{ netns: NetNamespace }> = {
@@ -34,7 +42,11 @@ const taskNetns: TaskStateOps<{ netns: NetNamespace }> = {
 export const net: Subsystem = (kernel) => {
   const state = kernel.state(netKey, netState);
   state.progName = (id) => kernel.object('prog', id)?.name ?? `${id}`;
-  kernel.network = { ifNameToIndex: (task, name) => netnsOf(task).byName(name)?.ifindex };
+  kernel.network = {
+    ifNameToIndex: (task, name) => netnsOf(task).byName(name)?.ifindex,
+    leaks: (text) => state.sockets.map((socket) => socket.leak(text)),
+  };
+  state.atRunEnd = (act) => kernel.defer(act);
 };
 
 /** The stack of a kernel. Throws where it is not installed. */

@@ -5,7 +5,7 @@ import { __sk_buff, KernelError } from '@libbpf-ts/uapi';
 
 import { placeAt, type Net } from './net.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from './packet.ts';
-import { SKB_TEST_SOCKET, type Skb } from './skb.ts';
+import type { Skb } from './skb.ts';
 import { netnsOf, netOf } from './subsystem.ts';
 
 /** Largest frame: a page less the room that the kernel keeps around it. */
@@ -51,9 +51,9 @@ function testRunPacket(call: BpfCall<10>, prog: BpfProg, fromMacHeader: boolean)
   const skb = state.skbs.fromBytes(frame);
   try {
     placeAt(skb, device);
-    skb.flags |= SKB_TEST_SOCKET;
     skb.readEthernet(device.mac);
     checkNetworkHeader(skb);
+    state.testSocket.giveTo(skb);
     if (!fromMacHeader) skb.pull(ETH_HLEN);
     if (ctx) applyContext(state, skb, ctx);
     const { retval, duration } = runRepeated(call, prog, skb.address);

@@ -124,6 +124,7 @@ test('bpf_redirect sends a packet out of another device, or into it', () => {
   attach(world, out, load(task, returns(2), undefined, 'at_out'));
   expect(dev.receive(frame).outcome).toBe('redirected');
   expect(out.stats.rx_dropped).toBe(1);
+  socket.close();
   expect(leaksAfter(world)).toEqual([]);
 });
 

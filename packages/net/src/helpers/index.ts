@@ -10,6 +10,7 @@ import * as hash from './hash.ts';
 import * as metadata from './metadata.ts';
 import * as redirect from './redirect.ts';
 import * as resize from './resize.ts';
+import * as socket from './socket.ts';
 import * as tunnel from './tunnel.ts';
 import * as vlan from './vlan.ts';
 
@@ -56,9 +57,18 @@ export const skbHelpers: ReadonlyMap<number, HelperFactory> = new Map<number, He
   [id.BPF_FUNC_skb_get_xfrm_state, metadata.skb_get_xfrm_state],
   [id.BPF_FUNC_skb_set_tstamp, metadata.skb_set_tstamp],
   [id.BPF_FUNC_skb_ecn_set_ce, metadata.skb_ecn_set_ce],
-  [id.BPF_FUNC_sk_lookup_tcp, metadata.sk_lookup_tcp],
-  [id.BPF_FUNC_sk_lookup_udp, metadata.sk_lookup_udp],
-  [id.BPF_FUNC_skc_lookup_tcp, metadata.skc_lookup_tcp],
+  [id.BPF_FUNC_sk_cgroup_id, metadata.sk_cgroup_id],
+  [id.BPF_FUNC_sk_ancestor_cgroup_id, metadata.sk_ancestor_cgroup_id],
+  [id.BPF_FUNC_sk_lookup_tcp, socket.sk_lookup_tcp],
+  [id.BPF_FUNC_sk_lookup_udp, socket.sk_lookup_udp],
+  [id.BPF_FUNC_skc_lookup_tcp, socket.skc_lookup_tcp],
+  [id.BPF_FUNC_sk_release, socket.sk_release],
+  [id.BPF_FUNC_sk_fullsock, socket.sk_fullsock],
+  [id.BPF_FUNC_tcp_sock, socket.tcp_sock],
+  [id.BPF_FUNC_get_listener_sock, socket.get_listener_sock],
+  [id.BPF_FUNC_sk_assign, socket.sk_assign],
+  [id.BPF_FUNC_tcp_check_syncookie, socket.tcp_check_syncookie],
+  [id.BPF_FUNC_tcp_gen_syncookie, socket.tcp_gen_syncookie],
 ]);
 
 /** For XDP programs: those that need no packet of this package. */
@@ -67,7 +77,10 @@ export const xdpNetHelpers: ReadonlyMap<number, HelperFactory> = new Map<number,
   [id.BPF_FUNC_redirect, redirect.xdp_redirect],
   [id.BPF_FUNC_fib_lookup, fib.xdp_fib_lookup],
   [id.BPF_FUNC_check_mtu, fib.xdp_check_mtu],
-  [id.BPF_FUNC_sk_lookup_tcp, metadata.sk_lookup_tcp],
-  [id.BPF_FUNC_sk_lookup_udp, metadata.sk_lookup_udp],
-  [id.BPF_FUNC_skc_lookup_tcp, metadata.skc_lookup_tcp],
+  [id.BPF_FUNC_sk_lookup_tcp, socket.xdp_sk_lookup_tcp],
+  [id.BPF_FUNC_sk_lookup_udp, socket.xdp_sk_lookup_udp],
+  [id.BPF_FUNC_skc_lookup_tcp, socket.xdp_skc_lookup_tcp],
+  [id.BPF_FUNC_sk_release, socket.sk_release],
+  [id.BPF_FUNC_tcp_check_syncookie, socket.tcp_check_syncookie],
+  [id.BPF_FUNC_tcp_gen_syncookie, socket.tcp_gen_syncookie],
 ]);

@@ -1,14 +1,16 @@
 /**
- * Facts about a packet and who it belongs to. Packets from devices have no socket, so what asks for one gets the kernel's "no socket"
- * answer; a packet of BPF_PROG_TEST_RUN has one, of root in the root cgroup.
+ * Facts about a packet and who it belongs to: the socket that sent it or that it was steered to. A packet of BPF_PROG_TEST_RUN has one
+ * of root's. Every socket is in the root cgroup.
  */
 
 import type { HelperFactory } from '@libbpf-ts/kernel';
 import { BPF_SKB_CLOCK_MONOTONIC, BPF_SKB_CLOCK_REALTIME, BPF_SKB_CLOCK_TAI } from '@libbpf-ts/uapi';
 import type { HelperType } from '@libbpf-ts/vm';
 
+import type { Net } from '../net.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../packet.ts';
-import { SKB, SKB_TEST_SOCKET } from '../skb.ts';
+import { SKB, type Skb } from '../skb.ts';
+import { SOCK, TCP_TIME_WAIT } from '../socket.ts';
 import { failed, helper, skbAt } from './define.ts';
 import { from32to16 } from './csum.ts';
 
@@ -16,10 +18,11 @@ const always = (name: string, args: readonly HelperType[], value: number): Helpe
   helper(name, args, 's32', () => () => value);
 
 /** A u64 that fits 32 bits: 0 without a socket. */
-const ofSocket = (name: string, value: number, args: readonly HelperType[] = ['u32']): HelperFactory =>
-  helper(name, args, 'u64', (net, kernel) => (context) => {
+const ofSocket = (name: string, value: (net: Net, skb: Skb) => number): HelperFactory =>
+  helper(name, ['u32'], 'u64', (net, kernel) => (context) => {
     kernel.runtime.returnHigh.value = 0;
-    return skbAt(net, context!).flags & SKB_TEST_SOCKET ? value : 0;
+    const skb = skbAt(net, context!);
+    return skb.get('sk') === 0 ? 0 : value(net, skb);
   });
 
 /** Id of the root cgroup. */
@@ -30,9 +33,12 @@ const NOBODY = 65_534;
 export const get_cgroup_classid: HelperFactory = always('get_cgroup_classid', ['u32'], 0);
 export const get_route_realm: HelperFactory = always('get_route_realm', ['u32'], 0);
 export const skb_under_cgroup: HelperFactory = always('skb_under_cgroup', ['u32', 'u32', 'u32'], failed('ENOENT'));
-export const skb_cgroup_classid: HelperFactory = ofSocket('skb_cgroup_classid', 0);
-export const skb_cgroup_id: HelperFactory = ofSocket('skb_cgroup_id', ROOT_CGROUP);
-export const get_socket_cookie: HelperFactory = ofSocket('get_socket_cookie', 1);
+export const skb_cgroup_classid: HelperFactory = ofSocket('skb_cgroup_classid', () => 0);
+export const skb_cgroup_id: HelperFactory = ofSocket('skb_cgroup_id', () => ROOT_CGROUP);
+export const get_socket_cookie: HelperFactory = ofSocket(
+  'get_socket_cookie',
+  (net, skb) => net.references.at(skb.get('sk'))?.cookie ?? net.testSocket.cookie,
+);
 
 /** Only level 0, the root, is there. */
 export const skb_ancestor_cgroup_id: HelperFactory = helper(
@@ -41,16 +47,31 @@ export const skb_ancestor_cgroup_id: HelperFactory = helper(
   'u64',
   (net, kernel) => (context, level) => {
     kernel.runtime.returnHigh.value = 0;
-    return skbAt(net, context!).flags & SKB_TEST_SOCKET && level === 0 ? ROOT_CGROUP : 0;
+    return skbAt(net, context!).get('sk') !== 0 && level === 0 ? ROOT_CGROUP : 0;
   },
 );
 
-export const get_socket_uid: HelperFactory = helper(
-  'get_socket_uid',
-  ['u32'],
-  's32',
-  (net) => (context) => (skbAt(net, context!).flags & SKB_TEST_SOCKET ? 0 : NOBODY),
+export const get_socket_uid: HelperFactory = helper('get_socket_uid', ['u32'], 's32', (net) => (context) => {
+  const block = skbAt(net, context!).get('sk');
+  if (block === 0 || net.arena.u32[(block + SOCK.state) >> 2] === TCP_TIME_WAIT) return NOBODY;
+  return net.references.at(block)?.options.uid ?? 0;
+});
+
+/** The cgroup of a socket, for cgroup_skb programs. */
+export const sk_cgroup_id: HelperFactory = helper('sk_cgroup_id', ['u32'], 'u64', (_net, kernel) => () => {
+  kernel.runtime.returnHigh.value = 0;
+  return ROOT_CGROUP;
+});
+export const sk_ancestor_cgroup_id: HelperFactory = helper(
+  'sk_ancestor_cgroup_id',
+  ['u32', 'u32'],
+  'u64',
+  (_net, kernel) => (_socket, level) => {
+    kernel.runtime.returnHigh.value = 0;
+    return level === 0 ? ROOT_CGROUP : 0;
+  },
 );
+
 export const skb_get_xfrm_state: HelperFactory = helper(
   'skb_get_xfrm_state',
   ['u32', 'u32', 'u32', 'u32', 'u64'],
@@ -108,9 +129,3 @@ export const skb_ecn_set_ce: HelperFactory = helper('skb_ecn_set_ce', ['u32'], '
   }
   return 0;
 });
-
-/** There is no TCP here, and UDP sockets are not shown to programs: the kernel's answer where nothing is found. */
-const noSocket = (name: string): HelperFactory => helper(name, ['u32', 'u32', 'u32', 'u64', 'u64'], 'u32', () => () => 0);
-export const sk_lookup_tcp: HelperFactory = noSocket('sk_lookup_tcp');
-export const sk_lookup_udp: HelperFactory = noSocket('sk_lookup_udp');
-export const skc_lookup_tcp: HelperFactory = noSocket('skc_lookup_tcp');
