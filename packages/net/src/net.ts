@@ -15,7 +15,7 @@ import type { Arena } from '@libbpf-ts/vm';
 
 import { copyNamespace, copyRoutes, copySockets } from './copy.ts';
 import { deliver } from './deliver.ts';
-import { NetDevice, NetNamespace, type TcSide } from './device.ts';
+import { type NetDevice, NetNamespace, type TcSide } from './device.ts';
 import { ETH_HLEN } from './packet.ts';
 import { doRedirect, emptyRedirect, xdpRedirect, type RedirectInfo } from './redirect.ts';
 import { PACKET_HOST, SKB_AT_INGRESS, SkbPool, type Skb } from './skb.ts';
@@ -266,8 +266,8 @@ export class Net {
   /** From the tc hook on; where bpf_redirect_peer enters a device. */
   ingress(device: NetDevice, skb: Skb, noted?: Noted): Outcome {
     const { tcx, cls } = device.ingress;
-    skb.flags |= SKB_AT_INGRESS;
     if (tcx !== null || cls !== null) {
+      skb.flags |= SKB_AT_INGRESS;
       const code = this.#classify(device.ingress, device, skb);
       note(noted, code, skb);
       if (code === TC_ACT_REDIRECT) return doRedirect(this, device, skb, true);
@@ -286,9 +286,9 @@ export class Net {
     this.#depth++;
     try {
       placeAt(skb, device);
-      skb.flags &= ~SKB_AT_INGRESS;
       const { tcx, cls } = device.egress;
       if (tcx !== null || cls !== null) {
+        skb.flags &= ~SKB_AT_INGRESS;
         skb.set('mac_header', skb.data);
         const code = this.#classify(device.egress, device, skb);
         note(noted, code, skb);

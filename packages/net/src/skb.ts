@@ -194,7 +194,7 @@ export class SkbPool {
 
   free(skb: Skb): void {
     this.giveBuffer(skb.get('head'), skb.get('end'));
-    if (skb.get('sk') !== 0) this.dropSocket(skb);
+    if (skb.hasSocket) this.dropSocket(skb);
     if (skb.get('tunnel') !== 0) {
       this.arena.free(skb.get('tunnel'));
       skb.set('tunnel', 0);
@@ -247,6 +247,8 @@ const WORD = {
   network_header: SKB.network_header >> 2,
   transport_header: SKB.transport_header >> 2,
   mac_len: SKB.mac_len >> 2,
+  flags: SKB.flags >> 2,
+  sk: SKB.sk >> 2,
 } as const;
 
 /** One packet. `address` is the context that programs get. */
@@ -293,11 +295,15 @@ export class Skb {
   set protocol(etherType: number) {
     this.pool.arena.u32[this.#at + WORD.protocol] = swap16(etherType);
   }
+  /** It belongs to a socket. */
+  get hasSocket(): boolean {
+    return this.pool.arena.u32[this.#at + WORD.sk] !== 0;
+  }
   get flags(): number {
-    return this.get('flags');
+    return this.pool.arena.u32[this.#at + WORD.flags]!;
   }
   set flags(bits: number) {
-    this.set('flags', bits);
+    this.pool.arena.u32[this.#at + WORD.flags] = bits;
   }
 
   /** The packet's bytes, live: do not keep them over a change of the packet. */
