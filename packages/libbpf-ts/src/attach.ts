@@ -22,7 +22,7 @@ import {
 } from '@libbpf-ts/uapi';
 import { Link } from './bpf-link.ts';
 import { call } from './call.ts';
-import { LoaderError } from './errors.ts';
+import { LoaderError, type BpfErrorOptions } from './errors.ts';
 import { anchorAttr, type Anchor, type Hook, type Ref } from './hook.ts';
 import type { Handle } from './handle.ts';
 import type { Program } from './program.ts';
@@ -55,9 +55,16 @@ function attachToHook(program: Program, hook: Hook, options: AttachOptions): Lin
     BPF_LINK_CREATE,
     attr,
     `cannot attach program ${program.name} to ${hook.name}`,
-    options.expectedRevision === undefined ? {} : { arg: 'expected_revision' },
+    misplaced(program, hook) ?? (options.expectedRevision === undefined ? {} : { arg: 'expected_revision' }),
   );
   return new Link(program.sys, fd, hook);
+}
+
+/** The remedy where the hook is for programs of another type. */
+function misplaced(program: Program, hook: Hook): BpfErrorOptions | undefined {
+  const takes = hook.takes as ((type: string) => boolean) | undefined;
+  if (takes === undefined || takes(program.type)) return undefined;
+  return { hint: `programs of type ${program.type} do not attach to ${hook.name}` };
 }
 
 function orderField(hook: Hook, order: { relative_fd: number; expected_revision: bigint }): BpfAttr<28> {

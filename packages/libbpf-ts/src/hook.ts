@@ -31,8 +31,11 @@ export interface HookState {
   readonly entries: readonly HookEntry[];
 }
 
-/** A place that programs attach to. */
-export interface Hook {
+/**
+ * A place that programs attach to. `Type` is the name of the program type that it takes (`'sched_cls'`, `'xdp'`): a program that is known
+ * to be of another one does not compile as its guest. `Hook<string>` takes what the kernel lets in; a plain `Hook` is any of them.
+ */
+export interface Hook<in Type extends string = never> {
   readonly sys: Syscalls;
   /** For messages: `tcx/ingress of eth0`. */
   readonly name: string;
@@ -42,6 +45,8 @@ export interface Hook {
   readonly target: number;
   /** Whether it holds programs in an order that anchors speak of. */
   readonly ordered: boolean;
+  /** Whether programs of a type can be here at all; absent where only the kernel knows. For messages: the kernel decides. */
+  readonly takes?: (type: Type) => boolean;
   query(): HookState;
 }
 
@@ -64,19 +69,21 @@ export interface Anchor {
 
 const MOST_ENTRIES = 64;
 
-class DeviceHook implements Hook {
+class DeviceHook<Type extends string> implements Hook<Type> {
   readonly sys: Syscalls;
   readonly name: string;
   readonly attachType: number;
   readonly target: number;
   readonly ordered: boolean;
+  readonly takes: (type: Type) => boolean;
 
-  constructor(sys: Syscalls, name: string, attachType: number, target: number, ordered: boolean) {
+  constructor(sys: Syscalls, name: string, attachType: number, target: number, ordered: boolean, type?: Type) {
     this.sys = sys;
     this.name = name;
     this.attachType = attachType;
     this.target = target;
     this.ordered = ordered;
+    this.takes = (other) => type === undefined || other === type;
   }
 
   query(): HookState {
@@ -104,30 +111,31 @@ function device(sys: Syscalls, nameOrIndex: string | number): number {
 }
 
 /** The tcx hook of a device: before classic tc, programs in order. */
-export function tcx(sys: Syscalls, deviceName: string | number, direction: 'ingress' | 'egress'): Hook {
+export function tcx(sys: Syscalls, deviceName: string | number, direction: 'ingress' | 'egress'): Hook<'sched_cls'> {
   const type = direction === 'ingress' ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
-  return new DeviceHook(sys, `tcx/${direction} of ${deviceName}`, type, device(sys, deviceName), true);
+  return new DeviceHook(sys, `tcx/${direction} of ${deviceName}`, type, device(sys, deviceName), true, 'sched_cls');
 }
 
 /** The hook of a netkit device. */
-export function netkit(sys: Syscalls, deviceName: string | number, end: 'primary' | 'peer'): Hook {
+export function netkit(sys: Syscalls, deviceName: string | number, end: 'primary' | 'peer'): Hook<'sched_cls'> {
   return new DeviceHook(
     sys,
     `netkit/${end} of ${deviceName}`,
     end === 'primary' ? BPF_NETKIT_PRIMARY : BPF_NETKIT_PEER,
     device(sys, deviceName),
     true,
+    'sched_cls',
   );
 }
 
 /** The XDP hook of a device: one program. */
-export function xdp(sys: Syscalls, deviceName: string | number): Hook {
-  return new DeviceHook(sys, `xdp of ${deviceName}`, BPF_XDP, device(sys, deviceName), false);
+export function xdp(sys: Syscalls, deviceName: string | number): Hook<'xdp'> {
+  return new DeviceHook(sys, `xdp of ${deviceName}`, BPF_XDP, device(sys, deviceName), false, 'xdp');
 }
 
 /** A hook of a cgroup: the file descriptor of its directory, and the attach type. */
-export function cgroup(sys: Syscalls, fd: number, attachType: number): Hook {
-  return new DeviceHook(sys, `cgroup ${fd}`, attachType, fd, true);
+export function cgroup(sys: Syscalls, fd: number, attachType: number): Hook<string> {
+  return new DeviceHook<string>(sys, `cgroup ${fd}`, attachType, fd, true);
 }
 
 /** The flags and fields of an attach request that an anchor stands for. */

@@ -44,7 +44,8 @@ export interface TestRunResult {
   readonly ctx: Uint8Array;
 }
 
-export class Program extends Handle {
+/** A loaded program. `Type` is the name of its type (`'sched_cls'`) where a skeleton knows it: `attach` then takes hooks for it only. */
+export class Program<Type extends string = never> extends Handle {
   readonly spec: ProgramSpec;
   /** Instructions as given to the kernel. */
   readonly insns: readonly BpfInsn[];
@@ -67,6 +68,11 @@ export class Program extends Handle {
     return this.spec.name;
   }
 
+  /** `sched_cls`, `xdp`, … */
+  get type(): string {
+    return programTypeName(this.spec.type);
+  }
+
   /** What the kernel knows of the program: `struct bpf_prog_info` without its arrays. */
   info(): ReturnType<typeof bpf_prog_info.read> {
     const info = new Uint8Array(bpf_prog_info.size);
@@ -79,7 +85,7 @@ export class Program extends Handle {
   }
 
   /** Attaches the program to a hook, or, without one, where its section says. Closing the link detaches it. */
-  attach(hook?: Hook, options: AttachOptions = {}): Link {
+  attach(hook?: Hook<Type>, options: AttachOptions = {}): Link {
     const link = attachProgram(this, hook, options);
     this.#closeLink(link);
     return link;

@@ -10,6 +10,7 @@ import {
   type BtfStruct,
 } from '@libbpf-ts/btf';
 import { PERCPU_MAP_TYPES } from './map.ts';
+import { programTypeName } from './program.ts';
 import type { MapSpec, ObjectSpec } from './spec.ts';
 
 export interface SkeletonOptions {
@@ -57,7 +58,10 @@ class Skeleton {
       this.#object(
         `${name}Programs`,
         'Programs of the object.',
-        this.#spec.programs.map(({ name: program, autoload }) => [program, autoload ? 'Program' : 'Program | undefined']),
+        this.#spec.programs.map(({ name: program, type, autoload }) => [
+          program,
+          `Program<${quoted(programTypeName(type))}>${autoload ? '' : ' | undefined'}`,
+        ]),
       ),
       this.#object(
         `${name}Maps`,

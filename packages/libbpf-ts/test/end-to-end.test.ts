@@ -37,6 +37,15 @@ describe('on the in-process kernel', () => {
     expect(hook.query().entries).toEqual([]);
   });
 
+  test('a program on a hook for another type is refused with the remedy in words', () => {
+    const task = createKernel().task('app');
+    using skeleton = loadMaps(task, { pinDirectory: false });
+    const hook = tcx(task, 'lo', 'ingress');
+    const untyped = skeleton.object.program('main_prog');
+    expect(() => untyped.attach(hook)).toThrowError(/EINVAL.*programs of type xdp do not attach to tcx\/ingress/);
+    expect(hook.query().entries).toEqual([]);
+  });
+
   test('nothing stays behind', () => {
     const kernel = createKernel();
     const before = kernel.leaks().length;

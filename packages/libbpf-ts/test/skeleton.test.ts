@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { BPF_MAP_CREATE, BPF_MAP_UPDATE_ELEM } from '@libbpf-ts/uapi';
-import { generateSkeleton, globalsOf, parseObject, withGlobals, type BpfMap } from 'libbpf-ts';
+import { generateSkeleton, globalsOf, parseObject, withGlobals, type BpfMap, type Hook, type Program } from 'libbpf-ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { load, spec, type flow, type Maps, type stats } from './objects/maps.skel.ts';
 import { objectBytes } from './objects.ts';
@@ -35,6 +35,16 @@ describe('a skeleton', () => {
     expectTypeOf<Maps['maps']['flows']>().toEqualTypeOf<BpfMap<flow, stats>>();
     expectTypeOf<stats['packets']>().toEqualTypeOf<bigint>();
     expectTypeOf<Parameters<Maps['maps']['flows']['set']>[0]>().toEqualTypeOf<flow | Uint8Array>();
+  });
+
+  test('has the types of its programs: a hook for another type does not compile', () => {
+    type Main = Maps['programs']['main_prog'];
+    type Guest<P extends Program> = NonNullable<Parameters<P['attach']>[0]>;
+    expectTypeOf<Main>().toEqualTypeOf<Program<'xdp'>>();
+    expectTypeOf<Hook<'xdp'>>().toExtend<Guest<Main>>();
+    expectTypeOf<Hook<'sched_cls'>>().not.toExtend<Guest<Main>>();
+    expectTypeOf<Hook<'sched_cls'>>().toExtend<Guest<Program>>();
+    expectTypeOf<Main>().toExtend<Program>();
   });
 });
 

@@ -20,9 +20,9 @@ export type stats = {
 
 /** Programs of the object. */
 export type MapsPrograms = {
-  readonly tail: Program;
-  readonly main_prog: Program;
-  readonly optional: Program | undefined;
+  readonly tail: Program<'xdp'>;
+  readonly main_prog: Program<'xdp'>;
+  readonly optional: Program<'sched_cls'> | undefined;
 };
 
 /** Maps of the object, with the types of their keys and values. */
