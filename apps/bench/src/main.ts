@@ -14,6 +14,8 @@ import { benchProgram, EMPTY, KINDS } from './programs.ts';
 import { report } from './report.ts';
 import { measure } from './rounds.ts';
 import type { Side } from './side.ts';
+import { measureVerifier } from './verifier/measure.ts';
+import { verifierTable } from './verifier/table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,28 +27,41 @@ const { values } = parseArgs({
   },
 });
 
-const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
-const cold = engines.map(firstLoad);
-const kernel = liveKernel();
-const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
-const only = values.only?.split(',');
-const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
-const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) =>
-  measure(benchProgram(name), sides, options),
-);
-const result = report(
-  measured,
-  sides.map(({ name }) => name),
-  'reason' in kernel ? kernel.reason : undefined,
-);
-// The costs of loading come last: they leave hundreds of programs behind.
-const spent = only && !only.includes('costs') ? [] : engines.map((engine, index) => costs(engine, cold[index]!));
-process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
-if (values.json !== undefined)
-  writeFileSync(
-    resolve(process.env['INIT_CWD'] ?? '.', values.json),
-    `${JSON.stringify({ ...result.json, costs: spent }, null, 1)}\n`,
+if (values.only === 'verifier') measureVerification();
+else measureEngines();
+
+function measureVerification(): void {
+  const found = measureVerifier({ rounds: Number(values.rounds), largest: 10, step: 4, sample: 9, processes: 3 });
+  process.stdout.write('reason' in found ? `not measured: ${found.reason}\n` : verifierTable(found));
+  if ('reason' in found) process.exitCode = 1;
+  else writeJson(found);
+}
+
+function measureEngines(): void {
+  const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
+  const cold = engines.map(firstLoad);
+  const kernel = liveKernel();
+  const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
+  const only = values.only?.split(',');
+  const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
+  const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) =>
+    measure(benchProgram(name), sides, options),
   );
+  const result = report(
+    measured,
+    sides.map(({ name }) => name),
+    'reason' in kernel ? kernel.reason : undefined,
+  );
+  // The costs of loading come last: they leave hundreds of programs behind.
+  const spent = only && !only.includes('costs') ? [] : engines.map((engine, index) => costs(engine, cold[index]!));
+  process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
+  writeJson({ ...result.json, costs: spent });
+}
+
+function writeJson(found: object): void {
+  if (values.json !== undefined)
+    writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify(found, null, 1)}\n`);
+}
 
 function liveKernel(): { side: Side } | { reason: string } {
   try {
