@@ -210,7 +210,7 @@ export function writeStackVariable(
       zeroUsed = true;
       continue;
     }
-    if (spilled) markNotInit(slotReg(frame, spi));
+    if (spilled) eraseSpill(frame, spi);
     const keepsZero = zero && kind === STACK_ZERO;
     if (keepsZero) zeroUsed = true;
     if (kind === STACK_INVALID && !env.allowPtrLeaks) {
@@ -219,6 +219,14 @@ export function writeStackVariable(
     frame.slots[spi] = withSlotByte(frame.slots[spi]!, slot & 7, keepsZero ? STACK_ZERO : STACK_MISC);
   }
   if (zeroUsed && valueRegno >= 0) markChainPrecision(env, valueRegno);
+}
+
+/** What was spilled is no register any more, but its bytes may still be read. */
+function eraseSpill(frame: FuncState, spi: number): void {
+  markNotInit(slotReg(frame, spi));
+  let types = frame.slots[spi]!;
+  for (let byte = 0; byte < 8; byte++) if (slotByte(types, byte) === STACK_SPILL) types = withSlotByte(types, byte, STACK_MISC);
+  frame.slots[spi] = types;
 }
 
 /** May these bytes be read as plain data? */

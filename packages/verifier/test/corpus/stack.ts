@@ -75,6 +75,12 @@ export const stack: readonly Case[] = [
     ['reads 8 bytes at a variable place', `${zeroed}\n${variable(56, 'r3 = *(u64 *)(r2 +0)')}`],
     ['writes 8 bytes at a place of unknown alignment', variable(31, '*(u64 *)(r2 +0) = 1')],
     ['writes at a variable place over a spilled pointer', `*(u64 *)(r10 -64) = r1\n${variable(7, '*(u8 *)(r2 +0) = 1')}`],
+    ...['-1', '0'].flatMap((spill): Row[] =>
+      ['r4 = *(u64 *)(r10 -64)', 'r4 = *(u32 *)(r10 -60)', 'r4 = *(u8 *)(r10 -57)'].map((read) => [
+        `writes at a variable place over a spilled ${spill}, then ${read}`,
+        `*(u64 *)(r10 -64) = ${spill}\n${variable(4, `*(u8 *)(r2 +0) = 5\n${read}`)}`,
+      ]),
+    ),
     ['uses an unbounded place', `call bpf_get_prandom_u32\nr2 = r10\nr2 += r0\n*(u8 *)(r2 -1) = 1\n${PASS}`],
     ['subtracts an unbounded number', `call bpf_get_prandom_u32\nr2 = r10\nr2 -= r0\n*(u8 *)(r2 +0) = 1\n${PASS}`],
     ['passes a variable place to a helper', `${zeroed}\nr6 = r1\n${variable(28, 'r1 = map[array]\ncall bpf_map_lookup_elem')}`],
