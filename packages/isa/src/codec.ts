@@ -6,7 +6,7 @@ import type { BpfInsn } from './insn.ts';
 /** Instructions of `bytes`, one entry per 8-byte slot. Throws IsaError `length` where bytes are left over. */
 export function decode(bytes: Uint8Array): BpfInsn[] {
   if (bytes.length % 8 !== 0)
-    throw new IsaError('length', `${bytes.length} bytes are not a whole number of 8-byte instructions`);
+    throw new IsaError('length', `${bytes.length} bytes are not a whole number of 8-byte instructions`, bytes.length >> 3);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const insns: BpfInsn[] = new Array(bytes.length / 8);
   for (let index = 0, at = 0; at < bytes.length; index++, at += 8) {

@@ -14,7 +14,7 @@ import {
   BPF_REG_FP,
   MAX_BPF_REG,
 } from './opcode.ts';
-import { OPCODES, opcodeOf } from './table.ts';
+import { ATOMIC, OPCODES, opcodeOf } from './table.ts';
 import type { AluOp, Opcode, OpcodeKind } from './table.ts';
 
 export interface ValidateOptions {
@@ -28,7 +28,8 @@ export interface ValidateOptions {
 export function validate(insns: readonly BpfInsn[], options: ValidateOptions = {}): void {
   const { maxInsns = BPF_MAX_INSNS } = options;
   if (insns.length === 0) throw new IsaError('empty', 'a program has at least one instruction');
-  if (insns.length > maxInsns) throw new IsaError('too-long', `${insns.length} instructions are more than ${maxInsns}`);
+  if (insns.length > maxInsns)
+    throw new IsaError('too-long', `${insns.length} instructions are more than ${maxInsns}`, maxInsns);
   const second = new Uint8Array(insns.length);
   const targets: { from: number; to: number; field: string }[] = [];
   for (let index = 0; index < insns.length; index++) {
@@ -74,6 +75,15 @@ function checkRegisters(insn: BpfInsn, opcode: Opcode, index: number): void {
   }
   if (insn.dst_reg === BPF_REG_FP && writesDestination(opcode)) {
     throw new IsaError('register', 'frame pointer is read only', index, 'dst_reg');
+  }
+  if (
+    insn.src_reg === BPF_REG_FP &&
+    opcode.kind === 'atomic' &&
+    opcode.op !== 'cmpxchg' &&
+    opcode.op !== 'load_acquire' &&
+    ATOMIC[opcode.op].fetch
+  ) {
+    throw new IsaError('register', 'frame pointer is read only', index, 'src_reg');
   }
 }
 

@@ -52,14 +52,24 @@ test.each<
     [insn(0x18, { src_reg: 7 }), insn(0), exit],
     { code: 'reserved', insn: 0, field: 'src_reg' },
   ],
+  [
+    'an exchange with the frame pointer',
+    [insn(0xdb, { dst_reg: 1, src_reg: 10, imm: 0xe1 }), exit],
+    { code: 'register', insn: 0, field: 'src_reg' },
+  ],
+  [
+    'a fetch into the frame pointer',
+    [insn(0xdb, { dst_reg: 1, src_reg: 10, imm: 1 }), exit],
+    { code: 'register', insn: 0, field: 'src_reg' },
+  ],
   ['a missing exit', [insn(0xb7)], { code: 'exit', insn: 0, field: 'code' }],
 ])('refuses %s', (_, program, error) => {
   expect(() => validate(program)).toThrow(expect.objectContaining({ name: 'IsaError', ...error }));
 });
 
 test('refuses a program that is too long, and bytes that are no whole number of instructions', () => {
-  expect(() => validate([exit, exit], { maxInsns: 1 })).toThrow(expect.objectContaining({ code: 'too-long' }));
-  expect(() => decode(new Uint8Array(12))).toThrow(expect.objectContaining({ code: 'length' }));
+  expect(() => validate([exit, exit], { maxInsns: 1 })).toThrow(expect.objectContaining({ code: 'too-long', insn: 1 }));
+  expect(() => decode(new Uint8Array(12))).toThrow(expect.objectContaining({ code: 'length', insn: 1 }));
 });
 
 test('unverified programs may shift by too much', () => {

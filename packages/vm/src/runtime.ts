@@ -341,6 +341,13 @@ class Loaded implements LoadedProgram {
     this.#prepared.release?.(this.#runtime);
   }
 
+  /** A trap that compiled code's own function has thrown knows its program, and the stack trace the instruction. */
+  #placed(trap: VmTrap): VmTrap {
+    if (trap.reason !== 'call' || trap.insn !== undefined || trap.program !== this.program.name) return trap;
+    const place = this.#bound?.placeOf?.(trap);
+    return place === undefined ? trap : new VmTrap(trap.reason, trap.program, place, { cause: trap });
+  }
+
   /** Restores what the run had changed of the runtime, and says what the error means. */
   #trap(error: unknown, stackPointer: number, tailCalls: number): unknown {
     const { arena, block } = this.#runtime;
@@ -350,7 +357,7 @@ class Loaded implements LoadedProgram {
     const reason = words[(block + CELL.trapReason) >> 2]!;
     words[(block + CELL.trapReason) >> 2] = 0;
     const place = this.#runtime.takeTierPlace();
-    if (isVmTrap(error)) return error;
+    if (isVmTrap(error)) return this.#placed(error);
     const deep = error instanceof RangeError && /call stack/i.test(error.message);
     if (!deep && !(error instanceof WebAssembly.RuntimeError)) return error;
     return new VmTrap(

@@ -1,14 +1,14 @@
 /** Raw bytecode with the user's own helpers: no kernel, no verifier, and no way out. */
 
-import { BPF_PSEUDO_FUNC, decode, opcodeOf, validate } from '@libbpf-ts/isa';
+import { BPF_PSEUDO_FUNC, decode, encode, opcodeOf, validate } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 
 import { Arena } from './arena.ts';
 import { VmError, VmTrap, isVmTrap } from './errors.ts';
-import type { CallTarget, HelperType, VmHelper } from './program.ts';
+import type { CallTarget, HelperType, VmHelper, VmProgram } from './program.ts';
 import { VmRuntime } from './runtime.ts';
 import type { LoadedProgram } from './runtime.ts';
-import { subprogramsOf } from './subprograms.ts';
+import { checkSubprograms, subprogramsOf } from './subprograms.ts';
 
 /** Gets r1 to r5, unsigned; what it returns is r0, all 64 bits. What it throws comes out of `run`. */
 export type SandboxHelper = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint) => bigint | number | void;
@@ -82,8 +82,11 @@ export class Sandbox {
 
   /** `struct bpf_insn[]` as bytes, or instructions. Throws IsaError or VmError, with the instruction and what is wrong with it. */
   load(program: Uint8Array | readonly BpfInsn[], name = 'program'): SandboxProgram {
-    const given = program instanceof Uint8Array ? decode(program) : program;
-    validate(given, { unverified: true });
+    const raw = program instanceof Uint8Array ? decode(program) : program;
+    validate(raw, { unverified: true });
+    checkSubprograms(raw);
+    // What the fields hold beyond their widths is cut off, as in memory.
+    const given = decode(encode(raw));
     const prefix = callsEntry(given) ? CALL_ENTRY : [LOAD_LENGTH];
     const insns = [...prefix, ...given];
     const calls = new Map<number, CallTarget>();
@@ -104,6 +107,8 @@ export class Sandbox {
           index - prefix.length,
         );
       }
+      if (opcode?.kind === 'ld_packet')
+        throw new VmError('unsupported', name, 'a sandbox has no packet to load from', index - prefix.length);
       if (opcode?.kind !== 'call' || opcode.target === 'subprogram' || opcode.target === 'register') return;
       const helper = opcode.target === 'helper' ? this.#helpers.get(insn.imm) : undefined;
       if (!helper)
@@ -116,11 +121,19 @@ export class Sandbox {
       calls.set(index, { helper });
     });
     const fixups = { constants: new Map(), functions, calls, helpersById: this.#helpers };
-    const loaded = this.#runtime.load(
-      { name, insns, subprograms, fixups },
-      { engine: this.#engine, fuel: true, region: this.#region },
-    );
+    const loaded = this.#place({ name, insns, subprograms, fixups }, prefix.length);
     return new SandboxProgram(loaded, (run) => this.#run(loaded, prefix.length, run));
+  }
+
+  /** What an engine refuses, by the number that the instruction has for the caller. */
+  #place(program: VmProgram, prefix: number): LoadedProgram {
+    try {
+      return this.#runtime.load(program, { engine: this.#engine, fuel: true, region: this.#region });
+    } catch (error) {
+      if (!(error instanceof VmError) || error.insn === undefined) throw error;
+      const detail = error.message.slice(`${error.program} insn ${error.insn}: `.length);
+      throw new VmError(error.reason, error.program, detail, error.insn - prefix);
+    }
   }
 
   /** The `length` bytes at an address that a helper was given; live until the next run. Throws VmTrap where they are not all the program's own. */
@@ -134,11 +147,12 @@ export class Sandbox {
   #run(loaded: LoadedProgram, prefix: number, { input = new Uint8Array(0), budget = BUDGET }: SandboxRun): SandboxResult {
     if (input.length > this.#memoryBytes)
       throw new RangeError(`${input.length} bytes of input do not fit into ${this.#memoryBytes} bytes of memory`);
+    if (!(budget >= 0)) throw new RangeError(`a budget of ${budget} instructions`);
     const { arena } = this.#runtime;
     arena.u8.fill(0, this.#region.start, this.#region.end);
     arena.u8.set(input, this.address);
     arena.u32[(this.address - HEADER) >> 2] = input.length;
-    this.#runtime.fuel = budget + prefix;
+    this.#runtime.fuel = Math.min(Math.floor(budget), Number.MAX_SAFE_INTEGER - prefix) + prefix;
     try {
       const r0 = loaded.run64(this.address);
       return { r0, output: arena.u8.slice(this.address, this.address + input.length) };

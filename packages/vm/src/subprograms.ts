@@ -1,6 +1,6 @@
 /** The functions of a program that nobody has verified. */
 
-import { BPF_PSEUDO_FUNC, opcodeOf } from '@libbpf-ts/isa';
+import { BPF_PSEUDO_FUNC, IsaError, opcodeOf } from '@libbpf-ts/isa';
 import type { BpfInsn } from '@libbpf-ts/isa';
 
 import type { Subprogram } from './program.ts';
@@ -26,4 +26,24 @@ export function subprogramsOf(insns: readonly BpfInsn[]): Subprogram[] {
     end: sorted[index + 1] ?? insns.length,
     ...(taken.has(start) ? { addressTaken: true } : {}),
   }));
+}
+
+/** Throws IsaError where control leaves a function other than by a call or an exit. */
+export function checkSubprograms(insns: readonly BpfInsn[]): void {
+  for (const { start, end } of subprogramsOf(insns)) {
+    let last = start;
+    for (let index = start; index < end; index++) {
+      const insn = insns[index]!;
+      const opcode = opcodeOf(insn)!;
+      last = index;
+      if (opcode.kind === 'ld_imm64') index++;
+      if (opcode.kind !== 'jump' && opcode.kind !== 'goto' && opcode.kind !== 'may_goto') continue;
+      const field = opcode.kind === 'goto' && opcode.far ? 'imm' : 'off';
+      const to = last + 1 + insn[field];
+      if (to < start || to >= end) throw new IsaError('jump', `jump out of its function to insn ${to}`, last, field);
+    }
+    const kind = opcodeOf(insns[last]!)!.kind;
+    if (kind !== 'exit' && kind !== 'goto')
+      throw new IsaError('exit', 'last insn of a function is not an exit or jmp', last, 'code');
+  }
 }

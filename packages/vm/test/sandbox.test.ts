@@ -46,6 +46,22 @@ describe.each(['jit', 'first-tier', 'interpreter', 'tiered'] as const)('%s', (en
     expect(program.run({ budget: 1000 }).r0).toBe(7n);
   });
 
+  test('a budget may be anything that is not negative', () => {
+    const program = new Sandbox({ engine }).load(assemble('r0 = 7\nexit'));
+    expect(() => program.run({ budget: -1 })).toThrow(RangeError);
+    expect(() => program.run({ budget: 1 })).toThrow(trap('fuel') as Error);
+    expect([program.run({ budget: 2.5 }).r0, program.run({ budget: Infinity }).r0]).toEqual([7n, 7n]);
+  });
+
+  test('callx of a number that no helper has traps, at its instruction', () => {
+    const program = new Sandbox({ engine }).load([
+      { code: 0xb7, dst_reg: 3, src_reg: 0, off: 0, imm: 99 },
+      { code: 0x8d, dst_reg: 3, src_reg: 0, off: 0, imm: 0 },
+      { code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0 },
+    ]);
+    expect(() => program.run()).toThrow(trap('call', 1) as Error);
+  });
+
   test('endless recursion traps', () => {
     expect(() => run('call pc-1\nexit')).toThrow(trap('call-depth') as Error);
   });
@@ -78,6 +94,17 @@ describe.each(['jit', 'first-tier', 'interpreter', 'tiered'] as const)('%s', (en
     ['a map', 'r1 = map[fd:3]\nr0 = 0\nexit', { code: 'VM_ERROR', insn: 0 }],
     ['a wrong length', new Uint8Array(9), { code: 'length' }],
     ['no exit', 'r0 = 0', { code: 'exit', insn: 0 }],
+    ['a jump into another function', 'call pc+2\nr0 = 1\nexit\ngoto pc-3', { code: 'jump', insn: 3, field: 'off' }],
+    ['a function that runs into the next', 'r0 = 1\nr0 = 2\ncall pc-2\nexit', { code: 'exit', insn: 0 }],
+    ['a packet load', 'r0 = 1\nexit\nr0 = *(u16 *)skb[2]\nexit', { code: 'VM_ERROR', insn: 2 }],
+    [
+      'the frame pointer as what an exchange gives',
+      encode([
+        { code: 0xdb, dst_reg: 1, src_reg: 10, off: 0, imm: 0xe1 },
+        { code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0 },
+      ]),
+      { code: 'register', insn: 0, field: 'src_reg' },
+    ],
   ])('%s is refused when loaded', (_, program, error) => {
     const sandbox = new Sandbox({ engine });
     expect(() => sandbox.load(typeof program === 'string' ? assemble(program) : program)).toThrow(

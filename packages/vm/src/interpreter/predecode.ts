@@ -6,6 +6,7 @@ import type { BpfInsn, Opcode } from '@libbpf-ts/isa';
 import type { ProgramSlots } from '../engine.ts';
 import { VmError } from '../errors.ts';
 import type { VmProgram } from '../program.ts';
+import { writtenRegister } from '../written-register.ts';
 import { operationName, operations } from './operation.ts';
 
 /** Words an instruction. */
@@ -26,6 +27,8 @@ export function predecode(program: VmProgram, slots: ProgramSlots): Int32Array {
     if (!opcode) throw invalid(`no instruction: code 0x${insn.code.toString(16)}`);
     if (insn.dst_reg > 10 || insn.src_reg > 10)
       throw invalid(`register ${Math.max(insn.dst_reg, insn.src_reg)} does not exist`);
+    // r10 bounds what is not checked any further: nothing may change it.
+    if (writtenRegister(opcode, insn) === 10) throw invalid(`register 10 can't be written`);
     const at = index * STRIDE;
     code[at] = NUMBERS.get(operationName(opcode))! | (insn.dst_reg << 9) | (insn.src_reg << 17);
     code[at + 1] = insn.imm;

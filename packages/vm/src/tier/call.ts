@@ -13,11 +13,10 @@ export function helper(handler: Handler): void {
   handler.clobber().advance();
 }
 
-/** callx: the number is in a register; its site is the number negated, less one. */
+/** callx: the number is in a register. */
 export function callRegister(handler: Handler): void {
-  handler.dstField(false).code.i32(-1).op(OP.i32_xor).set(LOCAL.x);
   // Where no helper has that number, it is this instruction that traps.
-  handler.callOut(() => handler.mark().code.get(LOCAL.x).call(handler.module.helper));
+  handler.callOut(() => handler.mark().dstField(false).code.call(handler.module.dynamic));
   handler.clobber().advance();
 }
 

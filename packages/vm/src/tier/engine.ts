@@ -112,7 +112,8 @@ function helpers(runtime: VmRuntime, program: VmProgram, block: number, hot: () 
     throw new VmTrap('call', program.name, { insn, line: program.lineOf?.(insn) });
   };
   return {
-    call: (site) => (site < 0 ? dynamic(~site) : siteAt(site)).callAt(runtime),
+    call: (site) => siteAt(site).callAt(runtime),
+    dynamic: (id) => dynamic(id).callAt(runtime),
     packet: (ctx, offset, size) => program.fixups.packetLoad!.run(ctx, offset, size),
     hot: () => (hot() ? 1 : 0),
   };

@@ -23,6 +23,8 @@ export interface TierModule {
   readonly trap: number;
   /** (site: i32) -> (): a helper, its arguments and its result in the registers. */
   readonly helper: number;
+  /** (number: i32) -> (): a helper by its number. */
+  readonly dynamic: number;
   /** (ctx: i32, offset: i32, size: i32) -> i32. */
   readonly packet: number;
   /** (count: i32, slot: i32, ctx: i32, flags: i64) -> i32. */

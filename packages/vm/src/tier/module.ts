@@ -23,6 +23,8 @@ export interface TierImports {
   readonly h: {
     /** A helper by its site. */
     readonly call: (site: number) => void;
+    /** A helper by its number. */
+    readonly dynamic: (id: number) => void;
     readonly packet: (ctx: number, offset: number, size: number) => number;
     /** The program has become hot. Not 0: its slots have been given to another engine. */
     readonly hot: () => number;
@@ -37,6 +39,7 @@ export function tierModule(variant: TierVariant, block: number): Uint8Array<Arra
   const callbackType = writer.type(FIVE, [I32]);
   const global = (name: string, type: ValueType): number => writer.importGlobal('p', name, type);
   const helper = writer.importFunction('h', 'call', unary);
+  const dynamic = writer.importFunction('h', 'dynamic', unary);
   const packet = writer.importFunction('h', 'packet', writer.type([I32, I32, I32], [I32]));
   const hot = writer.importFunction('h', 'hot', writer.type([], [I32]));
   writer.importMemory('vm', 'memory');
@@ -46,6 +49,7 @@ export function tierModule(variant: TierVariant, block: number): Uint8Array<Arra
     block,
     trap: writer.declare(writer.type([I32, I32], [])),
     helper,
+    dynamic,
     packet,
     loop: writer.declare(writer.type(BPF_LOOP_PARAMS, [I32])),
     programType,

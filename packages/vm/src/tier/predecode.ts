@@ -9,6 +9,7 @@ import { VmError } from '../errors.ts';
 import { MAP_HEADER } from '../map-header.ts';
 import type { CallTarget, VmProgram } from '../program.ts';
 import type { VmRuntime } from '../runtime.ts';
+import { writtenRegister } from '../written-register.ts';
 import type { Access } from './memory.ts';
 import { operationOf, ownOperation } from './operation.ts';
 import type { OwnOperation } from './operation.ts';
@@ -55,7 +56,7 @@ class Writer {
       if (!opcode) throw this.#invalid(`no instruction: code 0x${insn.code.toString(16)}`, index);
       if (insn.dst_reg > 10 || insn.src_reg > 10)
         throw this.#invalid(`register ${Math.max(insn.dst_reg, insn.src_reg)} does not exist`, index);
-      if (writtenBy(opcode, insn) === 10) throw this.#invalid(`register 10 can't be written`, index);
+      if (writtenRegister(opcode, insn) === 10) throw this.#invalid(`register 10 can't be written`, index);
       words[at] = this.#operation(opcode, insn, index) | (insn.dst_reg << 19) | (insn.src_reg << 27);
       words[at + 1] = insn.off;
       words[at + 2] = insn.imm;
@@ -130,21 +131,5 @@ class Writer {
 
   #invalid(detail: string, index: number): VmError {
     return new VmError('invalid', this.#program.name, detail, index);
-  }
-}
-
-/** The register that an instruction writes by its fields; -1 where it is none of them. */
-function writtenBy(opcode: Opcode, { dst_reg, src_reg }: BpfInsn): number {
-  switch (opcode.kind) {
-    case 'alu':
-    case 'end':
-    case 'load':
-    case 'ld_imm64':
-      return dst_reg;
-    case 'atomic':
-      if (opcode.op === 'load_acquire') return dst_reg;
-      return opcode.op === 'xchg' || opcode.op.startsWith('fetch_') ? src_reg : -1;
-    default:
-      return -1;
   }
 }
