@@ -95,7 +95,7 @@ const tcpCongestion: StructOpsRules = {
   ),
   unsupported: ['get_info'],
   // Every member is given its socket first, and a congestion control only ever sees TCP's.
-  everyMember: [{ offset: 0, reg: 'PTR_TO_BTF_ID', flags: ['PTR_TRUSTED'], btfStruct: 'tcp_sock' }],
+  everyMember: [{ offset: 0, reg: 'PTR_TO_BTF_ID', flags: ['PTR_TRUSTED'], btfStruct: 'tcp_sock', promoted: true }],
   writable: {
     tcp_sock: [
       'inet_conn.icsk_ca_priv',

@@ -52,6 +52,7 @@ const BY_NAME: ReadonlyMap<string, readonly CtxArgInfo[]> = new Map(
       offset: arg * 8,
       reg: 'PTR_TO_BTF_ID',
       flags: ['PTR_TRUSTED', 'PTR_MAYBE_NULL'],
+      promoted: true,
     }));
     return tracepoints
       .trim()

@@ -45,9 +45,9 @@ export class Backtrack {
     for (let spi = 0; spi < 64; spi++) if (this.hasSlot(frame, spi)) result.push(spi);
     return result;
   }
-  regText(): string {
+  regText(frame: number = this.frame): string {
     const names: string[] = [];
-    for (let i = 0; i < 16; i++) if (this.regs[this.frame]! & (1 << i)) names.push(`r${i}`);
+    for (let i = 0; i < 16; i++) if (this.regs[frame]! & (1 << i)) names.push(`r${i}`);
     return names.join(',');
   }
   slotText(): string {

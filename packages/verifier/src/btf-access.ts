@@ -78,7 +78,7 @@ function accessLocalObject(env: Env, reg: Reg, access: Access, off: number): voi
 /** What lies at an offset of a struct. */
 interface Found {
   readonly scalar: boolean;
-  /** Pointer to this struct. */
+  /** Pointer to this struct; 0 for one to anything else: memory that is only read, and with care. */
   readonly target: number;
   readonly tags: readonly string[];
   readonly fieldName: string;
@@ -100,6 +100,7 @@ export function walkStruct(
   if (value < 0) return;
   const reg = env.reg(value);
   if (found.scalar) return env.markUnknown(reg);
+  if (found.target === 0) return markPointer(reg, T.PTR_TO_MEM | T.MEM_RDONLY | T.PTR_UNTRUSTED);
   markPointer(reg, T.PTR_TO_BTF_ID | pointerFlags(env, btf, structId, fromType, found));
   reg.btf = btf;
   reg.btfId = found.target;
@@ -211,11 +212,12 @@ function findInMember(
     if (element.type && (element.type.kind === 'STRUCT' || element.type.kind === 'UNION') && each > 0) {
       return findAt(env, btf, element.id, off % each, size, fromType);
     }
-    if (element.type?.kind === 'PTR' && each > 0) return pointerAt(env, btf, element.type, off % each, size, fieldName, struct);
+    if (element.type?.kind === 'PTR' && each > 0)
+      return pointerAt(env, btf, element.type, { off: off % each, begin: begin + off - (off % each), size }, fieldName, struct);
     checkMemberEnd(env, struct, fieldName, begin, bytes, off, size, fromType);
     return scalar;
   }
-  if (type.kind === 'PTR') return pointerAt(env, btf, type, off, size, fieldName, struct);
+  if (type.kind === 'PTR') return pointerAt(env, btf, type, { off, begin, size }, fieldName, struct);
   checkMemberEnd(env, struct, fieldName, begin, bytes, off, size, fromType);
   return scalar;
 }
@@ -242,21 +244,21 @@ function pointerAt(
   env: Env,
   btf: VerifierBtf,
   pointer: BtfTypeView,
-  off: number,
-  size: number,
+  { off, begin, size }: { readonly off: number; readonly begin: number; readonly size: number },
   fieldName: string,
   struct: BtfTypeView,
 ): Found {
-  const scalar: Found = { scalar: true, target: 0, tags: [], fieldName };
   if (size !== 8 || off !== 0) {
     env.refuse(
       'EACCES',
-      `cannot access ptr member ${fieldName} with moff ${off} in struct ${struct.name} with off ${off} size ${size}`,
+      `cannot access ptr member ${fieldName} with moff ${begin} in struct ${struct.name} with off ${begin + off} size ${size}`,
     );
   }
   const target = skipModifiers(btf, pointer.type);
-  if (target.type?.kind !== 'STRUCT') return scalar;
-  return { scalar: false, target: target.id, tags: target.tags, fieldName };
+  if (target.type?.kind === 'STRUCT' || target.type?.kind === 'UNION') {
+    return { scalar: false, target: target.id, tags: target.tags, fieldName };
+  }
+  return { scalar: !btf.kernel, target: 0, tags: [], fieldName };
 }
 
 /** Bytes of a type; 0 where it has none. */

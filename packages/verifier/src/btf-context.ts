@@ -45,6 +45,10 @@ export function btfContextAccess(env: Env, off: number, size: number, value: num
   if (!info && target.type?.kind !== 'STRUCT' && target.type?.kind !== 'UNION') {
     return because(`arg${off / 8} type ${target.type?.kind ?? 'UNKN'} is not a struct`);
   }
+  if (env.log.on && (!info || info.promoted)) {
+    const { kind, name } = target.type ?? { kind: 'UNKN', name: '' };
+    env.log.write(`func '${attached.name}' arg${off / 8} has btf_id ${target.id} type ${kind} '${name}'\n`);
+  }
   if (value < 0) return undefined;
   const named = info?.btfStruct ? kernelBtf.find(info.btfStruct, 'STRUCT') : 0;
   return setPointer(env, value, info ?? { reg: 'PTR_TO_BTF_ID', flags: ['PTR_TRUSTED'] }, named || target.id);
@@ -82,7 +86,7 @@ function refuseAccess(env: Env, off: number, size: number): never {
 
 function attachedTo(env: Env, btf: VerifierBtf, id: number): Attached {
   const type = btf.type(id);
-  const name = type?.name ?? '';
+  const name = (type?.name ?? '').replace(/^btf_trace_/, '');
   if (type?.kind === 'FUNC') return describe(name, btf.type(type.type), 0);
   // btf_trace_NAME is a pointer to the tracepoint's prototype, whose first argument is internal.
   if (type?.kind === 'TYPEDEF') return describe(name, pointedTo(btf, type.type), 1);

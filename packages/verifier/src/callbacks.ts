@@ -134,7 +134,7 @@ function enterFindVma(env: Env, caller: FuncState, callee: FuncState): void {
   markPointer(callee.regs[2]!, T.PTR_TO_BTF_ID);
   callee.regs[2]!.btf = env.kernelBtf;
   callee.regs[2]!.btfId = id;
-  copyReg(callee.regs[3]!, caller.regs[3]!);
+  copyReg(callee.regs[3]!, caller.regs[4]!);
 }
 
 /** Explores the callback as often as it may be called: the path that goes on is the one on which it is not called again. */
@@ -148,6 +148,7 @@ export function pushCallback(env: Env, subprogno: number, callback: Callback): v
   state.callbackUnrollDepth++;
   caller.callbackDepth++;
   env.frame.callbackDepth = 0;
+  env.touchAll();
 }
 
 function enterCallback(env: Env, state: VerifierState, subprogno: number, callback: Callback): void {
@@ -180,4 +181,5 @@ function pushAsync(env: Env, subprogno: number, callback: Callback): void {
   state.inSleepable = callback.sleepable === true;
   state.branches = 1;
   pushState(env, state, subprog.start, env.insnIdx, 'EFAULT');
+  env.touchAll();
 }

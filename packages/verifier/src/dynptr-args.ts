@@ -66,8 +66,10 @@ function isInitialised(env: Env, regno: number): boolean {
     if (slotByte(frame.slots[spi]!, byte) !== STACK_DYNPTR || slotByte(frame.slots[spi - 1]!, byte) !== STACK_DYNPTR)
       return false;
   }
-  env.liveness.markRead(frame.frameno, spi);
-  env.liveness.markRead(frame.frameno, spi - 1);
+  for (const slot of [spi, spi - 1]) {
+    env.liveness.markRead(frame.frameno, slot);
+    env.touchSlot(slot);
+  }
   return true;
 }
 

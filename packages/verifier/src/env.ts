@@ -118,6 +118,8 @@ export class Env {
   readonly calls: Map<number, VerifiedCall> = new Map();
   readonly callMaps: Map<number, VerifierMap | null> = new Map();
   readonly probeLoads: Set<number> = new Set();
+  /** Callback of each bpf_loop call, −1 where it varies or flags were given. */
+  readonly loopCallbacks: Map<number, number> = new Map();
   /** End of the furthest context access (`prog->aux->max_ctx_offset`). */
   maxCtxOffset = 0;
   readonly usedMaps: VerifierMap[] = [];
@@ -259,7 +261,8 @@ export class Env {
   logLine(insn: number, prefix: string): void {
     if (this.#lineInfo.length === 0 || !this.log.on) return;
     const row = this.lineOf(insn);
-    if (!row || row === this.#lastLine) return;
+    const last = this.#lastLine;
+    if (!row || (last && row.lineNumber === last.lineNumber && row.fileName === last.fileName)) return;
     this.#lastLine = row;
     const file = row.fileName.slice(row.fileName.lastIndexOf('/') + 1);
     this.log.write(`${prefix}${row.line.trimStart()} @ ${file}:${row.lineNumber}\n`);

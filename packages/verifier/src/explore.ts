@@ -7,7 +7,7 @@ import { checkExceptionCallback } from './exceptions.ts';
 import { executeInsn } from './execute.ts';
 import { recordJump } from './history.ts';
 import { logState } from './log-state.ts';
-import { enterGlobal } from './global-functions.ts';
+import { enterGlobal, lookAtMain } from './global-functions.ts';
 import { stateText } from './print-state.ts';
 import { isStateVisited } from './pruning.ts';
 import { markPointer } from './register.ts';
@@ -42,8 +42,12 @@ export class Exploration {
     state.lastInsnIdx = -1;
     env.liveness.forgetChain();
     env.clean();
-    if (subprogno === 0) markPointer(frame.regs[1]!, PTR_TO_CTX);
-    else enterGlobal(env, frame, subprogno);
+    if (subprogno === 0) {
+      markPointer(frame.regs[1]!, PTR_TO_CTX);
+      lookAtMain(env);
+    } else {
+      enterGlobal(env, frame, subprogno);
+    }
     if (env.subprogs[subprogno]!.isExceptionCallback) {
       frame.inExceptionCallback = true;
       checkExceptionCallback(env, subprogno);

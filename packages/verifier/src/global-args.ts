@@ -93,7 +93,7 @@ function pointerArg(env: Env, btf: VerifierBtf, pointer: BtfTypeView, tags: read
     return { kind: 'object', btfId: kernelType(env, target.type, index), flags };
   }
   if (has('untrusted')) {
-    refuseUnless(only('untrusted'));
+    if (!only('untrusted')) env.refuse('EINVAL', `arg#${index} untrusted cannot be combined with any other tags`);
     if (target.type === undefined || target.type.kind === 'UNKN' || isNumber(target.type) || target.type.kind === 'FLOAT') {
       return { kind: 'mem', size: 0, flags: T.MEM_RDONLY | T.PTR_UNTRUSTED };
     }
@@ -116,17 +116,18 @@ function memory(env: Env, btf: VerifierBtf, pointer: BtfTypeView, nonnull: boole
   const size = sizeOf(btf, pointer.type);
   if (size !== 0) return { kind: 'mem', size, flags: nonnull ? 0 : T.PTR_MAYBE_NULL };
   const { type } = skipModifiers(btf, pointer.type);
-  return env.refuse(
-    'EINVAL',
-    `arg#${index} reference type('${type?.kind ?? 'UNKNOWN'} ${type?.name ?? ''}') size cannot be determined: -22`,
-  );
+  return env.refuse('EINVAL', `arg#${index} reference type('${kindText(type)}') size cannot be determined: -22`);
 }
+
+/** Void has no kind of its own. */
+const kindText = (type: BtfTypeView | undefined): string =>
+  !type || type.kind === 'UNKN' ? 'UNKNOWN ' : `${type.kind} ${type.name}`;
 
 /** The kernel's type of this name and kind. */
 function kernelType(env: Env, type: BtfTypeView | undefined, index: number): number {
   const name = (type?.name ?? '').replace(/___[^_].*$/, '');
   if (!type || name === '') {
-    return env.refuse('EINVAL', `arg#${index} reference type('${type?.kind ?? 'UNKN'} ') candidate matching error: -22`);
+    return env.refuse('EINVAL', `arg#${index} reference type('${type?.kind ?? 'UNKN'} (anon)') candidate matching error: -22`);
   }
   const id = env.kernelBtf?.find(name, type.kind) ?? 0;
   if (id > 0) return id;

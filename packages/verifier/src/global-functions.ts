@@ -79,6 +79,17 @@ export function enterGlobal(env: Env, frame: FuncState, number: number): void {
   });
 }
 
+/** What BTF says of the entry function is only looked at: where it cannot be verified by it, the log says why. */
+export function lookAtMain(env: Env): void {
+  if (env.subprogs[0]!.btfTypeId === 0 || !env.log.on) return;
+  try {
+    globalArgs(env, 0);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    env.log.reasons.pop();
+  }
+}
+
 /** Does a call pass what the global function takes? (`btf_check_func_arg_match`) */
 export function checkGlobalCallArgs(env: Env, number: number): void {
   try {

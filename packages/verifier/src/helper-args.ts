@@ -2,6 +2,7 @@
 
 import type { ArgSpec, ProtoSpec } from './arg-types.ts';
 import { processDynptrArg, quietSlotOf } from './dynptr-args.ts';
+import { readBtfPointer } from './btf-access.ts';
 import type { Env } from './env.ts';
 import { isSubtype } from './btf-match.ts';
 import { checkConstString } from './const-string.ts';
@@ -355,7 +356,7 @@ export function checkHelperMem(
     case T.PTR_TO_STACK:
       return checkStackRange(env, regno, reg, reg.off, size, zeroAllowed, writes, meta);
     case T.PTR_TO_BTF_ID:
-      return env.unsupported('kernel objects as memory arguments of helpers');
+      return readBtfPointer(env, reg, { regno, off: reg.off, size, write: false, value: -1 }, reg.off);
     default:
       if (zeroAllowed && size === 0 && isZero(reg)) return undefined;
       return env.refuse('EACCES', `R${regno} type=${name} expected=fp`);

@@ -152,6 +152,7 @@ function callSpecific(env: Env, meta: CallMeta): void {
       if (!isZero(env.reg(2))) env.refuse('EINVAL', "get_local_storage() doesn't support non-zero flags");
       return;
     case F.BPF_FUNC_loop: {
+      noteLoopFlags(env, meta.subprogno);
       markChainPrecision(env, 1);
       const { frame } = env;
       if (frame.callbackDepth < umax(env.reg(1))) pushCallback(env, meta.subprogno, callbackOf(meta));
@@ -186,6 +187,18 @@ function callSpecific(env: Env, meta: CallMeta): void {
     default:
   }
 }
+
+/** A loop that is always called with flags of 0 and one callback is inlined by the kernel: that the flags are 0 then matters. */
+function noteLoopFlags(env: Env, subprogno: number): void {
+  const known = env.loopCallbacks.get(env.insnIdx);
+  if (known === MIXED_LOOP) return;
+  const flags = env.reg(4);
+  const zero = isZero(flags);
+  if (zero) markChainPrecision(env, 4);
+  env.loopCallbacks.set(env.insnIdx, zero && (known ?? subprogno) === subprogno ? subprogno : MIXED_LOOP);
+}
+
+const MIXED_LOOP = -1;
 
 function setResult(env: Env, spec: ProtoSpec, meta: CallMeta): void {
   const r0 = env.reg(0);

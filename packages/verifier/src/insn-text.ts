@@ -34,5 +34,6 @@ export function insnText(
     helperName,
     kfuncName: (id) => request.kernelBtf?.type(id)?.name,
   });
-  return `(${code}) ${text}`;
+  // The disassembler says which call is one of a kernel function; the log does not.
+  return `(${code}) ${text.replace(/ kfunc$/, '')}`;
 }

@@ -93,6 +93,7 @@ export function checkIterator(
     }
     if (slot.type & PTR_UNTRUSTED) env.refuse('EPROTO', `expected an RCU CS when using ${kfunc}`);
     env.liveness.markRead(frame.frameno, spi - i);
+    env.touchSlot(spi - i);
   }
   return { frameno: frame.frameno, spi };
 }
@@ -122,6 +123,9 @@ export function untrustRcuIterators(state: VerifierState): void {
 
 const iterIn = (state: VerifierState, at: { readonly frameno: number; readonly spi: number }): Reg =>
   slotReg(state.frames[at.frameno]!, at.spi);
+
+/** The register that describes an iterator. */
+export const iteratorAt = (env: Env, at: { readonly frameno: number; readonly spi: number }): Reg => iterIn(env.cur, at);
 
 /** bpf_iter_X_next: on one path there is an element and the iterator goes on, on the other it has none left. */
 export function nextElement(env: Env, at: { readonly frameno: number; readonly spi: number }): void {

@@ -62,6 +62,8 @@ export interface CtxAccess {
 export interface CtxArgInfo extends CtxAccess {
   /** Bytes from the start of the context: eight times the argument's number. */
   readonly offset: number;
+  /** The type goes beyond what BTF says; the log names what BTF says first. */
+  readonly promoted?: boolean;
 }
 
 /** A range of return values; the bounds are signed 64-bit numbers that fit 32 bits. */

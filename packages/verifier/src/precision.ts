@@ -67,7 +67,15 @@ export function propagatePrecision(env: Env, old: VerifierState, cur: VerifierSt
       if (isSpilledScalar(frame, spi) && frame.spilled[spi]!.precise) bt.setSlot(f, spi);
     }
   }
+  if (env.log.on) logPropagation(env, bt, old.curframe);
   return walkBack(env, cur, bt);
+}
+
+function logPropagation(env: Env, bt: Backtrack, innermost: number): void {
+  for (let f = innermost; f >= 0; f--) {
+    const text = [bt.regText(f), ...bt.slotsOf(f).map((spi) => `fp-${(spi + 1) * 8}`)].filter(Boolean).join(',');
+    if (text !== '') env.log.write(`frame ${f}: propagating ${text}\n`);
+  }
 }
 
 /** Returns whether any saved state got a new mark. */

@@ -72,7 +72,7 @@ function regParts(reg: Reg, base: number): string[] {
     parts.push(`ks=${reg.map.key_size}`, `vs=${reg.map.value_size}`);
   }
   if (base !== T.SCALAR_VALUE && reg.off) parts.push(`off=${snumOf(reg.off)}`);
-  if (T.isPacketPointer(reg.type)) parts.push(`r=${snumOf(reg.range)}`);
+  if (T.isPacketPointer(reg.type)) parts.push(`r=${unum(reg.range >> 31, reg.range)}`);
   if (base === T.PTR_TO_MEM) parts.push(`sz=${unum(0, reg.memSize)}`);
   if (base === T.CONST_PTR_TO_DYNPTR) parts.push(`type=${DYNPTR_TEXT.get(reg.dynType) ?? 'invalid'}`);
   if (isConst(reg)) {
@@ -180,7 +180,7 @@ function dynptrText(reg: Reg): string {
   const parts: string[] = [];
   if (reg.id) parts.push(`id=${reg.id}`);
   if (reg.refObjId) parts.push(`ref_id=${reg.refObjId}`);
-  if (reg.dynptrId) parts.push(`dynptr_id=${reg.dynptrId}`);
+  if (reg.id) parts.push(`dynptr_id=${reg.id}`);
   return `dynptr_${DYNPTR_TEXT.get(reg.dynType) ?? 'invalid'}(${parts.join(',')})`;
 }
 

@@ -85,6 +85,8 @@ export class SccTracker {
   }
 
   #settle(visit: SccVisit): void {
+    const { log } = this.#env;
+    const { end } = log;
     for (let round = 0; ; round++) {
       let changed = false;
       for (const state of visit.backedges) {
@@ -92,6 +94,8 @@ export class SccTracker {
       }
       if (!changed || round > MAX_BACKEDGE_ROUNDS) break;
     }
+    // Loops that are a call with a callback are none to the kernel's log.
+    if (visit.name === '') log.reset(end);
     visit.backedges = [];
   }
 }

@@ -45,6 +45,22 @@ class Instance {
 
 const MAX_FRAMES = 9;
 
+/** Slots 0 to 31 and 32 to 63. */
+type Mask = readonly [low: number, high: number];
+
+function slotsText(mask: Mask): string {
+  const slots: string[] = [];
+  for (let spi = 0; spi < 64; spi++) if (mask[spi >> 5]! & (1 << (spi & 31))) slots.push(`-${(spi + 1) * 8}`);
+  return slots.join(',');
+}
+
+/** `(5,9)`: call sites from the outermost function on, then where the innermost begins. */
+function chainText(instance: Instance): string {
+  const chain: number[] = [instance.start];
+  for (let at: Instance | undefined = instance; at?.parent; at = at.parent) chain.unshift(at.callsite);
+  return `(${chain.join(',')})`;
+}
+
 export class Liveness {
   readonly #env: Env;
   readonly #roots: Map<number, Instance> = new Map();
@@ -187,55 +203,80 @@ export class Liveness {
     instance.dropped = false;
     let outer = false;
     instance.frames.forEach((masks, frameno) => {
-      if (!masks) return;
-      if (dropped) {
-        masks.live.fill(0);
-        masks.writtenLater.fill(0);
-      }
-      this.#flowFrame(masks, order, instance.start);
       if (frameno < instance.depth) outer = true;
+      if (!dropped) return;
+      masks?.live.fill(0);
+      masks?.writtenLater.fill(0);
     });
+    let rounds = 0;
+    for (let changed = true; changed; rounds++) {
+      changed = false;
+      for (let f = 0; f < instance.frames.length; f++) if (this.#flowFrame(instance, f, order)) changed = true;
+    }
+    if (this.#env.log.verbose) this.#env.log.write(`${chainText(instance)} live stack update done in ${rounds} iterations\n`);
     if (outer) this.#passOut(instance);
   }
 
-  #flowFrame(masks: FrameMasks, order: readonly number[], start: number): void {
+  /** One round over a frame's masks; true where something changed. */
+  #flowFrame(instance: Instance, frameno: number, order: readonly number[]): boolean {
+    const masks = instance.frames[frameno];
+    if (!masks) return false;
+    const { start } = instance;
     const { read, written, writtenLater, live } = masks;
     const out = [0, 0];
-    for (let changed = true; changed;) {
-      changed = false;
-      for (const insn of order) {
-        const at = (insn - start) * 2;
-        const count = successors(this.#env, insn, out);
-        let liveLow = 0;
-        let liveHigh = 0;
-        let laterLow = count ? -1 : 0;
-        let laterHigh = laterLow;
-        for (let s = 0; s < count; s++) {
-          const to = (out[s]! - start) * 2;
-          liveLow |= live[to]!;
-          liveHigh |= live[to + 1]!;
-          laterLow &= writtenLater[to]!;
-          laterHigh &= writtenLater[to + 1]!;
-        }
-        liveLow = (liveLow & ~written[at]!) | read[at]!;
-        liveHigh = (liveHigh & ~written[at + 1]!) | read[at + 1]!;
-        laterLow |= written[at]!;
-        laterHigh |= written[at + 1]!;
-        if (
-          live[at] === liveLow &&
-          live[at + 1] === liveHigh &&
-          writtenLater[at] === laterLow &&
-          writtenLater[at + 1] === laterHigh
-        ) {
-          continue;
-        }
-        live[at] = liveLow;
-        live[at + 1] = liveHigh;
-        writtenLater[at] = laterLow;
-        writtenLater[at + 1] = laterHigh;
-        changed = true;
+    let changed = false;
+    for (const insn of order) {
+      const at = (insn - start) * 2;
+      const count = successors(this.#env, insn, out);
+      let liveLow = 0;
+      let liveHigh = 0;
+      let laterLow = count ? -1 : 0;
+      let laterHigh = laterLow;
+      for (let s = 0; s < count; s++) {
+        const to = (out[s]! - start) * 2;
+        liveLow |= live[to]!;
+        liveHigh |= live[to + 1]!;
+        laterLow &= writtenLater[to]!;
+        laterHigh &= writtenLater[to + 1]!;
       }
+      liveLow = (liveLow & ~written[at]!) | read[at]!;
+      liveHigh = (liveHigh & ~written[at + 1]!) | read[at + 1]!;
+      laterLow |= written[at]!;
+      laterHigh |= written[at + 1]!;
+      if (
+        live[at] === liveLow &&
+        live[at + 1] === liveHigh &&
+        writtenLater[at] === laterLow &&
+        writtenLater[at + 1] === laterHigh
+      ) {
+        continue;
+      }
+      if (this.#env.log.verbose && this.#isLogged(instance, masks, insn)) {
+        const head = `${chainText(instance)} frame ${frameno} insn ${insn} `;
+        this.#logChange(`${head}`, 'live', [live[at]!, live[at + 1]!], [liveLow, liveHigh]);
+        this.#logChange(`${head}`, 'written', [writtenLater[at]!, writtenLater[at + 1]!], [laterLow, laterHigh]);
+      }
+      live[at] = liveLow;
+      live[at + 1] = liveHigh;
+      writtenLater[at] = laterLow;
+      writtenLater[at + 1] = laterHigh;
+      changed = true;
     }
+    return changed;
+  }
+
+  /** The log speaks of instructions that touch the frame, of the function's first, and of those where states are kept. */
+  #isLogged(instance: Instance, { read, written }: FrameMasks, insn: number): boolean {
+    const at = (insn - instance.start) * 2;
+    const touches = (read[at]! | read[at + 1]! | written[at]! | written[at + 1]!) !== 0;
+    return touches || insn === instance.start || this.#env.prunePoint[insn] === 1;
+  }
+
+  #logChange(head: string, what: string, old: Mask, now: Mask): void {
+    const came = slotsText([now[0] & ~old[0], now[1] & ~old[1]]);
+    const went = slotsText([old[0] & ~now[0], old[1] & ~now[1]]);
+    if (came === '' && went === '') return;
+    this.#env.log.write(`${head}${came && `+${what} ${came} `}${went && `-${what} ${went}`}\n`);
   }
 
   /** What the callee reads of its callers' frames, and certainly writes, happens at the call. */
