@@ -1,4 +1,6 @@
-"""Kernel BTF cut down to what the corpus asks of it: some functions and structs whole, what they point to by name only."""
+"""Kernel BTF cut down to what tests ask of it: some functions and structs whole, what they point to by name only.
+
+prune_btf.py OUT [objects]: for the corpus, or with what the programs of fixtures/objects name besides."""
 
 import struct
 import sys
@@ -17,6 +19,13 @@ STRUCTS = [
     'bpf_cgroup_dev_ctx', 'bpf_iter__task', 'bpf_iter__bpf_map', 'bpf_iter__tcp', 'udp_sock', 'bpf_prog', 'bpf_link',
 ]
 TYPEDEFS = ['btf_trace_sched_switch', 'btf_trace_sched_process_exec', 'bpf_user_pt_regs_t']
+OBJECTS = [
+    'bpf_refcount', 'bpf_res_spin_lock', 'bpf_task_work', 'bpf_list_node', 'bpf_rb_node', 'cgroup_subsys_state', 'css_set', 'mm_struct',
+    'files_struct', 'fdtable', 'file', 'vm_area_struct', 'net_device', 'xdp_rxq_info', 'dma_buf', 'kmem_cache', 'fs_struct', 'kernfs_node',
+    'bpf_ctx_convert', 'bpf_iter__cgroup', 'bpf_key', 'bpf_crypto_params', 'bpf_iter_css', 'bpf_iter_css_task', 'bpf_iter_task_vma',
+    'bpf_htab', 'bpf_iter_bits', 'bpf_iter_kmem_cache', 'bpf_iter_dmabuf', 'xfrm_state', 'signal_struct', 'prog_test_ref_kfunc', 'prog_test_member',
+]
+OBJECT_TYPEDEFS = ['btf_trace_task_newtask', 'btf_trace_kfree_skb', 'btf_trace_cgroup_mkdir']
 WRAPPING = (btf.PTR, btf.TYPEDEF, btf.VOLATILE, btf.CONST, btf.RESTRICT, btf.FUNC, btf.TYPE_TAG, btf.VAR)
 
 
@@ -100,6 +109,9 @@ def main():
     pruner = Pruner(source)
     wanted = [source.find(btf.STRUCT, name) for name in STRUCTS] + [source.find(btf.TYPEDEF, name) for name in TYPEDEFS]
     wanted += [source.find(btf.FUNC, 'bpf_iter_' + name) for name in ITERATORS] + list(kfunc_names(source).values())
+    if sys.argv[2:] == ['objects']:
+        wanted += [source.find(btf.STRUCT, name) for name in OBJECTS] + [source.find(btf.TYPEDEF, name) for name in OBJECT_TYPEDEFS]
+        wanted += [source.find(btf.UNION, 'bpf_attr'), source.find(btf.FUNC, 'bpf_iter_cgroup')]
     for type_id in wanted:
         if type_id:
             pruner.keep(type_id)

@@ -45,6 +45,12 @@ const recorders = {
     {},
   ],
   sockets: [...python('record_sockets.py'), join(root, 'packages/net/test/oracle/sockets.jsonl')],
+  'objects-btf': python('prune_btf.py', join(root, 'fixtures/objects/vmlinux-part.btf'), 'objects'),
+  'managed-objects': [
+    process.execPath,
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/libbpf-ts/test/managed-objects.record.test.ts'],
+    { ORACLE_RECORD: '1' },
+  ],
   'skb-helpers': [...python('record_skb_helpers.py'), join(root, 'packages/net/test/oracle/skb-helpers.jsonl')],
 };
 

@@ -1,5 +1,6 @@
 /** From what the verifier found to what an engine is given: addresses of maps, helpers of this kernel. */
 
+import { BPF_MAP_TYPE_ARENA } from '@libbpf-ts/uapi';
 import type { VerifiedCall } from '@libbpf-ts/verifier';
 import type { CallTarget, Fixups, Subprogram, VmHelper, VmProgram } from '@libbpf-ts/vm';
 
@@ -12,6 +13,8 @@ import type { ProgTypeOps } from './prog-type.ts';
  * its helpers exist.
  */
 export function buildImage(kernel: Kernel, prog: BpfProg): VmProgram {
+  if (prog.attributes.verified.usedMaps.some(({ map_type }) => map_type === BPF_MAP_TYPE_ARENA))
+    return refusingImage(kernel, prog);
   const { name, insns, verified } = prog.attributes;
   let fixups: Fixups | undefined;
   return {
@@ -23,6 +26,23 @@ export function buildImage(kernel: Kernel, prog: BpfProg): VmProgram {
     },
     ...(prog.attributes.lineInfo.length > 0 ? { lineOf: (insn: number) => lineOf(prog, insn) } : {}),
   };
+}
+
+/** The engines have one memory: a program that names an arena says so instead of running. */
+function refusingImage(kernel: Kernel, prog: BpfProg): VmProgram {
+  const { name, type } = prog.attributes;
+  const calls = new Map<number, CallTarget>();
+  const image: VmProgram = {
+    name: name === '' ? `prog ${prog.id}` : name,
+    insns: [
+      { code: 0x85, dst_reg: 0, src_reg: 0, off: 0, imm: 0 },
+      { code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0 },
+    ],
+    subprograms: [{ start: 0, end: 2, name, stackDepth: 0, addressTaken: false }],
+    fixups: { constants: new Map(), functions: new Map(), calls },
+  };
+  calls.set(0, { helper: missingHelper(kernel, kernel.progTypes.get(type)!, 'the memory of arenas') });
+  return image;
 }
 
 function buildFixups(kernel: Kernel, prog: BpfProg): Fixups {

@@ -216,7 +216,7 @@ export const reuseportSockarrayOps: MapTypeOps<undefined> = makeOps(BPF_MAP_TYPE
 
 // — Arena —
 
-/** Checked as the kernel does, and then refused: a second memory needs pointers that the engines do not have. */
+/** Checked as the kernel does. Programs that name one are judged and load, and do not run: a second memory needs pointers that the engines do not have. */
 export const arenaMapOps: MapTypeOps<undefined> = makeOps(BPF_MAP_TYPE_ARENA, 'arena', {
   allocCheck(attr) {
     checkKeySize(attr, 0);
@@ -227,7 +227,9 @@ export const arenaMapOps: MapTypeOps<undefined> = makeOps(BPF_MAP_TYPE_ARENA, 'a
     if (attr.map_extra % 4096n !== 0n) throw new KernelError('EINVAL', 'map_extra is no address of a page', 'map_extra');
     if (attr.max_entries > 2 ** 20) throw new KernelError('E2BIG', 'an arena has at most 4 GiB', 'max_entries');
   },
-  alloc() {
-    throw new KernelError('EOPNOTSUPP', 'BPF_MAP_TYPE_ARENA is not supported by this kernel', 'map_type');
-  },
+  userLookup: () => -ERRNO.EINVAL,
+  userUpdate: () => -ERRNO.EOPNOTSUPP,
+  userDelete: () => -ERRNO.EOPNOTSUPP,
+  getNextKey: () => -ERRNO.EOPNOTSUPP,
+  valueAddress: (map, off) => (off < map.maxEntries * 4096 ? off : undefined),
 });

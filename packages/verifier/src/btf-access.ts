@@ -71,8 +71,11 @@ function accessLocalObject(env: Env, reg: Reg, access: Access, off: number): voi
       env.refuse('EACCES', `direct access to ${FIELD_TEXT[field.type]} is disallowed`);
     }
   }
-  findAt(env, reg.btf!, reg.btfId, off, access.size, reg.type);
-  if (!access.write && access.value >= 0) env.markUnknown(env.reg(access.value));
+  const found = findAt(env, reg.btf!, reg.btfId, off, access.size, reg.type);
+  if (access.write || access.value < 0) return;
+  const loaded = env.reg(access.value);
+  if (found.opaque) markPointer(loaded, T.PTR_TO_MEM | T.MEM_RDONLY | T.PTR_UNTRUSTED);
+  else env.markUnknown(loaded);
 }
 
 /** What lies at an offset of a struct. */
@@ -84,6 +87,8 @@ interface Found {
   readonly fieldName: string;
   /** One of several that share the place: which one is there is not known. */
   readonly inUnion?: boolean;
+  /** A pointer to something that is no struct: it may be read through, and what is read is not to be trusted. */
+  readonly opaque?: boolean;
 }
 
 /** Loads `size` bytes at `off` of a struct into register `value`. */
@@ -99,8 +104,8 @@ export function walkStruct(
   const found = findAt(env, btf, structId, off, size, fromType);
   if (value < 0) return;
   const reg = env.reg(value);
+  if (found.opaque) return markPointer(reg, T.PTR_TO_MEM | T.MEM_RDONLY | T.PTR_UNTRUSTED);
   if (found.scalar) return env.markUnknown(reg);
-  if (found.target === 0) return markPointer(reg, T.PTR_TO_MEM | T.MEM_RDONLY | T.PTR_UNTRUSTED);
   markPointer(reg, T.PTR_TO_BTF_ID | pointerFlags(env, btf, structId, fromType, found));
   reg.btf = btf;
   reg.btfId = found.target;
@@ -255,10 +260,8 @@ function pointerAt(
     );
   }
   const target = skipModifiers(btf, pointer.type);
-  if (target.type?.kind === 'STRUCT' || target.type?.kind === 'UNION') {
-    return { scalar: false, target: target.id, tags: target.tags, fieldName };
-  }
-  return { scalar: !btf.kernel, target: 0, tags: [], fieldName };
+  if (target.type?.kind !== 'STRUCT' && target.type?.kind !== 'UNION') return { ...scalar, opaque: true };
+  return { scalar: false, target: target.id, tags: target.tags, fieldName };
 }
 
 /** Bytes of a type; 0 where it has none. */

@@ -82,6 +82,7 @@ class Walk {
   }
 
   run(start: number): void {
+    if (this.state[start] !== 0) return;
     this.state[start] = DISCOVERED;
     this.stack.push(start);
     while (this.stack.length > 0) {
@@ -154,7 +155,8 @@ class Walk {
       }
       if (row.flags.includes('KF_SLEEPABLE')) subprog.mightSleep = true;
       if (isCallbackCallingKfunc(row.name)) this.markCallback(i);
-      if (row.name === 'bpf_wq_set_callback_impl') env.prunePoint[i] = 1;
+      if (row.name === 'bpf_wq_set_callback_impl' || row.name.startsWith('bpf_task_work_schedule_')) env.prunePoint[i] = 1;
+      if (row.name === 'bpf_xdp_pull_data') subprog.changesPacketData = true;
     }
   }
 
@@ -170,6 +172,8 @@ class Walk {
 export function checkCfg(env: Env): void {
   const walk = new Walk(env);
   walk.run(0);
+  // Nothing calls it: what is thrown goes there.
+  if (env.exceptionCallback) walk.run(env.subprogs[env.exceptionCallback]!.start);
   for (let i = 0; i < env.insns.length; i++) {
     if (walk.state[i] !== EXPLORED) env.refuse('EINVAL', `unreachable insn ${i}`);
     if (env.insns[i]!.code === 0x18) {

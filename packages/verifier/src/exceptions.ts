@@ -17,7 +17,7 @@ export function exceptionCallbackStart(env: Env): number {
     .filter((tag) => tag.componentIdx === -1 && tag.name.startsWith(TAG))
     .map((tag) => tag.name.slice(TAG.length));
   if (names.length === 0) return 0;
-  if (names.length > 1) env.refuse('EINVAL', 'multiple exception callback tags for main subprog');
+  if (names.length > 1) env.refuse('EEXIST', 'multiple exception callback tags for main subprog');
   const name = names[0]!;
   const id = btf.find(name, 'FUNC');
   if (id === 0) env.refuse('ENOENT', `exception callback '${name}' could not be found in BTF`);

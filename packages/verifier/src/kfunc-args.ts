@@ -198,7 +198,7 @@ function checkPlace(env: Env, meta: KfuncMeta, i: number, regno: number, reg: Re
 }
 
 function takeMap(env: Env, meta: KfuncMeta, regno: number, reg: Reg): void {
-  if (reg.type !== T.CONST_PTR_TO_MAP || !reg.map) return env.refuse('EINVAL', `pointer in R${regno} isn't map pointer`);
+  if (!reg.map) return env.refuse('EINVAL', `pointer in R${regno} isn't map pointer`);
   const managed = hasRecordField(reg.map.record, 'BPF_WORKQUEUE', 'BPF_TASK_WORK');
   if (meta.map && managed && (meta.map !== reg.map || meta.mapUid !== reg.mapUid)) {
     const isWork = hasRecordField(meta.map.record, 'BPF_TASK_WORK');
@@ -293,11 +293,11 @@ function checkDynptr(env: Env, meta: KfuncMeta, regno: number, name: string): vo
     return;
   }
   const made = DYNPTR_MAKERS[row.name];
-  const kind = made ?? (row.name === 'bpf_dynptr_clone' ? dynptrOf(env, 1)!.dynType : 0);
+  const kind = made ?? (row.name === 'bpf_dynptr_clone' ? meta.dynptr!.dynType : 0);
+  const refObjId = made === undefined ? meta.dynptr!.refObjId : 0;
   if (kind === 0) return env.unsupported(`dynptrs made by the kernel function ${row.name}`);
   processDynptrArg(env, regno, T.MEM_UNINIT | kind, call);
   for (let off = 0; off < 16; off += 8) checkMemAccess(env, { regno, off, size: 8, write: true, value: -1 });
-  const refObjId = made === undefined ? dynptrOf(env, 1)!.refObjId : 0;
   placeDynptr(env, env.frameOf(env.reg(regno)), slotOf(env, regno), kind, refObjId);
 }
 

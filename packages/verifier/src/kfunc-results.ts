@@ -1,5 +1,6 @@
 /** What a kernel function leaves in R0 (`check_special_kfunc` and the end of `check_kfunc_call`). */
 
+import { BPF_PROG_TYPE_NAMES } from '@libbpf-ts/uapi';
 import { sizeOf, skipModifiers } from './btf-access.ts';
 import type { Env } from './env.ts';
 import { markNode } from './graph-args.ts';
@@ -152,12 +153,22 @@ function setAllocated(env: Env, meta: KfuncMeta, r0: Reg): void {
 
 /** The kernel's own view of the context. */
 function setKernelContext(env: Env, r0: Reg): void {
-  const own = env.ops.contextStruct ?? '';
-  const id = env.kernelBtf!.find(KERNEL_CONTEXTS[own] ?? own, 'STRUCT');
-  if (id === 0) return env.refuse('EINVAL', '');
+  const id = kernelContextId(env);
+  if (id !== 0 && env.kernelBtf!.type(id)?.kind !== 'STRUCT') env.refuse('EINVAL', `kern ctx type id ${id} is not a struct`);
+  if (id === 0) return env.unsupported('a cast to a kernel context without its BTF');
   markPointer(r0, T.PTR_TO_BTF_ID | T.PTR_TRUSTED);
   r0.btf = env.kernelBtf;
   r0.btfId = id;
+}
+
+/** Kernel BTF pairs the program's and the kernel's type of each context in one struct (`get_kern_ctx_btf_id`). */
+function kernelContextId(env: Env): number {
+  const btf = env.kernelBtf!;
+  const name = `${BPF_PROG_TYPE_NAMES.get(env.facts.prog_type)}_kern`;
+  const member = btf.type(btf.find('bpf_ctx_convert', 'STRUCT'))?.members.find((row) => row.name === name);
+  if (member) return member.type;
+  const own = env.ops.contextStruct ?? '';
+  return btf.find(KERNEL_CONTEXTS[own] ?? own, 'STRUCT');
 }
 
 /** Any address as a kernel type, to be read only. */
@@ -168,7 +179,7 @@ function setReadOnly(env: Env, meta: KfuncMeta, r0: Reg): void {
   if (id !== 0 && !type) env.refuse('EINVAL', `Unknown type ID ${id} passed to kfunc bpf_rdonly_cast`);
   if (id === 0) {
     markPointer(r0, T.PTR_TO_MEM | T.MEM_RDONLY | T.PTR_UNTRUSTED);
-  } else if (type?.kind === 'STRUCT') {
+  } else if (type?.kind === 'STRUCT' || type?.kind === 'UNION') {
     markPointer(r0, T.PTR_TO_BTF_ID | T.PTR_UNTRUSTED);
     r0.btf = btf;
     r0.btfId = id;

@@ -95,6 +95,9 @@ function dispatch(env: Env, reg: Reg, access: Access, off: number): void {
       if (write && reg.type & T.MEM_RDONLY) env.refuse('EACCES', `R${regno} cannot write into ${T.typeText(reg.type)}`);
       checkBufferOffset(env, reg, regno, off, size, reg.type & T.MEM_RDONLY ? 'rdonly' : 'rdwr');
       return unknownValue(env, access);
+    case T.PTR_TO_ARENA:
+      // Any address will do: what lies outside the arena is not reached.
+      return unknownValue(env, access);
     case T.CONST_PTR_TO_MAP:
       return accessMapPointer(env, reg, access, off);
     default:

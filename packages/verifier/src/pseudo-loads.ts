@@ -1,6 +1,7 @@
 /** ld_imm64 forms that name maps, functions and kernel symbols (`resolve_pseudo_ldimm64`), and reserved fields. */
 
 import { opcodeOf } from '@libbpf-ts/isa';
+import { BPF_MAP_TYPE_ARENA } from '@libbpf-ts/uapi';
 import type { Env } from './env.ts';
 import { checkMapForProgram } from './map-rules.ts';
 import type { VerifierMap } from './types.ts';
@@ -107,9 +108,16 @@ function useMap(env: Env, map: VerifierMap): void {
   if (env.usedMaps.length >= MAX_USED_MAPS) {
     env.refuse('E2BIG', `The total number of maps per program has reached the limit of ${MAX_USED_MAPS}`);
   }
+  if (map.map_type === BPF_MAP_TYPE_ARENA) checkArena(env);
   const objection = checkMapForProgram(map, env.facts);
   if (objection) env.refuse(objection.errno, objection.message);
   env.usedMaps.push(map);
+}
+
+/** One arena a program, for those that may see addresses. */
+function checkArena(env: Env): void {
+  if (env.usedMaps.some((used) => used.map_type === BPF_MAP_TYPE_ARENA)) env.refuse('EBUSY', 'Only one arena per program');
+  if (!env.allowPtrLeaks || !env.bpfCapable) env.refuse('EPERM', 'CAP_BPF and CAP_PERFMON are required to use arena');
 }
 
 function resolveBtfId(env: Env, i: number): void {

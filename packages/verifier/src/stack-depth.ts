@@ -16,7 +16,7 @@ export function checkStackDepth(env: Env): void {
   env.subprogs.forEach((subprog, number) => {
     if (subprog.isExceptionCallback && subprog.hasTailCall) env.refuse('EINVAL', 'cannot tail call within exception cb');
     if (number === 0) walk(env, 0, [], isPrivate);
-    else if (subprog.isAsyncCallback) walk(env, number, [], false);
+    else if (subprog.isAsyncCallback || subprog.isExceptionCallback) walk(env, number, [], false);
   });
   env.privateStack = isPrivate;
 }
@@ -44,10 +44,11 @@ function walk(env: Env, number: number, callers: readonly Caller[], isPrivate: b
   const chain = [...callers, { number, depth, tailCallReachable: subprog.hasTailCall }];
   for (let i = subprog.start; i < subprog.end; i++) {
     const { code, src_reg, imm } = env.insns[i]!;
+    if (isThrow(env, i)) refuseThrowInCallback(env, i, chain);
     if (!env.seen[i]) continue;
     if (!isPseudoCall(code, src_reg) && !isPseudoFunc(code, src_reg)) continue;
     const callee = env.subprogOf[i + imm + 1]!;
-    if (env.subprogs[callee]!.isExceptionCallback) env.refuse('EINVAL', `insn ${i} cannot call exception cb directly`);
+    if (env.subprogs[callee]!.isExceptionCallback) refuseDirectCall(env, i);
     if (env.subprogs[callee]!.isAsyncCallback) {
       if (env.subprogs[callee]!.hasTailCall) env.refuse('EFAULT', 'async callback with a tail call');
       continue;
@@ -60,4 +61,24 @@ function walk(env: Env, number: number, callers: readonly Caller[], isPrivate: b
     }
     walk(env, callee, chain, isPrivate);
   }
+}
+
+const isThrow = (env: Env, i: number): boolean => {
+  const { code, src_reg, imm, off } = env.insns[i]!;
+  return code === 0x85 && src_reg === 2 && off === 0 && env.kernelBtf?.type(imm)?.name === 'bpf_throw';
+};
+
+/** What is thrown leaves the program, but not through a helper that called back. */
+function refuseThrowInCallback(env: Env, i: number, chain: readonly Caller[]): void {
+  const isCallback = (number: number): boolean => {
+    const { isCallback: called, isAsyncCallback, isExceptionCallback } = env.subprogs[number]!;
+    return called || isAsyncCallback || isExceptionCallback;
+  };
+  if (!chain.some((caller) => isCallback(caller.number))) return;
+  env.refuse('EINVAL', `bpf_throw kfunc (insn ${i}) cannot be called from callback subprog ${chain.at(-1)!.number}`);
+}
+
+function refuseDirectCall(env: Env, i: number): never {
+  env.log.reason(`insn ${i} cannot call exception cb directly`, false);
+  return env.refuse('EINVAL', '');
 }

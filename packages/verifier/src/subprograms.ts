@@ -2,6 +2,7 @@
 
 import { BPF_FUNC_tail_call } from '@libbpf-ts/uapi';
 import { type Env, SubprogInfo } from './env.ts';
+import { kfuncRow } from './kfunc-meta.ts';
 import { exceptionCallbackStart } from './exceptions.ts';
 
 /** A call of another function of the program. */
@@ -23,6 +24,9 @@ export function findSubprograms(env: Env): void {
     }
     if (!isFunction) {
       if (!env.facts.gplCompatible) env.refuse('EINVAL', 'cannot call kernel function from non-GPL compatible program');
+      const kfunc = kfuncRow(env, imm, insns[i]!.off);
+      // No device here takes programs of its own.
+      if (kfunc && /^bpf_xdp_metadata_/.test(kfunc.name)) env.refuse('EINVAL', 'metadata kfuncs require device-bound program');
       continue;
     }
     const start = i + imm + 1;
