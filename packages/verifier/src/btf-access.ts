@@ -260,7 +260,8 @@ function pointerAt(
     );
   }
   const target = skipModifiers(btf, pointer.type);
-  if (target.type?.kind !== 'STRUCT' && target.type?.kind !== 'UNION') return { ...scalar, opaque: true };
+  if (target.type?.kind !== 'STRUCT' && target.type?.kind !== 'UNION')
+    return { scalar: true, target: 0, tags: [], fieldName, opaque: true };
   return { scalar: false, target: target.id, tags: target.tags, fieldName };
 }
 
