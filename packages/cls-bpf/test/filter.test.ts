@@ -255,7 +255,7 @@ describe('actions', () => {
     const world = withClsact();
     const { task, dev, net } = world;
     const out = net.init.addDevice({ name: 'out' });
-    const socket = new Socket(net.init, { type: 'packet', device: dev });
+    const socket = new Socket(net.init, { type: 'packet', device: dev, protocol: ETH_P_IP });
     filter(world, {
       flags: 0,
       handle: 1,

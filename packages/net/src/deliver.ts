@@ -2,27 +2,38 @@
 
 import type { NetDevice } from './device.ts';
 import { isLocal } from './fib.ts';
-import { ETH_HLEN, ipText, IPPROTO_TCP, IPPROTO_UDP, readNetwork, type FrameInfo } from './packet.ts';
+import { ETH_HLEN, ETH_P_ALL, ipText, IPPROTO_TCP, IPPROTO_UDP, readNetwork, type FrameInfo } from './packet.ts';
 import { PACKET_OTHERHOST, SKB_SOCKET_ASSIGNED, type Skb } from './skb.ts';
 import { lookupTcp, lookupUdp } from './socket-lookup.ts';
 import type { Socket } from './socket.ts';
 
 const UDP_HLEN = 8;
+const VLAN_VID_MASK = 0xfff;
 
-/** True where somebody took it. */
+/** True where somebody took it. No VLAN devices are here: a tagged frame is for nobody on this host, and its tag is gone. */
 export function deliver(device: NetDevice, skb: Skb): boolean {
   const { sockets } = device.netns;
   if (sockets.size === 0) return false;
-  const tapped = toPacketSockets(device, skb);
+  if (skb.get('vlan_present') !== 0) {
+    if ((skb.get('vlan_tci') & VLAN_VID_MASK) !== 0) skb.set('pkt_type', PACKET_OTHERHOST);
+    skb.clearVlan();
+  }
+  const tapped = toPacketSockets(device, skb, skb.protocol, skb.get('pkt_type'));
   if (skb.get('pkt_type') === PACKET_OTHERHOST) return tapped;
   return toHost(device, skb) || tapped;
 }
 
-function toPacketSockets(device: NetDevice, skb: Skb): boolean {
+/** What ETH_P_ALL sockets capture of a frame that comes in (before tc) or goes out (behind it). */
+export function tap(device: NetDevice, skb: Skb, packetType?: number): void {
+  if (device.netns.sockets.size > 0) toPacketSockets(device, skb, ETH_P_ALL, packetType ?? skb.get('pkt_type'));
+}
+
+function toPacketSockets(device: NetDevice, skb: Skb, protocol: number, packetType: number): boolean {
   let taken = false;
   for (const { options, received } of device.netns.sockets) {
     if (options.type !== 'packet' || (options.device && options.device !== device)) continue;
-    received.push({ bytes: skb.frame(), device: device.name, mark: skb.get('mark') });
+    if ((options.protocol ?? ETH_P_ALL) !== protocol) continue;
+    received.push({ bytes: skb.frame(), device: device.name, mark: skb.get('mark'), packetType });
     taken = true;
   }
   return taken;

@@ -14,11 +14,11 @@ import {
 import type { Arena } from '@libbpf-ts/vm';
 
 import { copyNamespace, copyRoutes, copySockets } from './copy.ts';
-import { deliver } from './deliver.ts';
+import { deliver, tap } from './deliver.ts';
 import { type NetDevice, NetNamespace, type TcSide } from './device.ts';
 import { ETH_HLEN } from './packet.ts';
 import { doRedirect, emptyRedirect, xdpRedirect, type RedirectInfo } from './redirect.ts';
-import { PACKET_HOST, SKB_AT_INGRESS, SkbPool, type Skb } from './skb.ts';
+import { PACKET_HOST, PACKET_OUTGOING, SKB_AT_INGRESS, SkbPool, type Skb } from './skb.ts';
 import type { Socket } from './socket.ts';
 import { SocketReferences } from './socket-references.ts';
 import { TestSocket } from './test-socket.ts';
@@ -211,6 +211,7 @@ export class Net {
     return this.#observe(device, EGRESS, options, (noted) => {
       const skb = this.#skbOf(frame, options);
       skb.readEthernet(device.mac);
+      skb.readRawProtocol();
       skb.set('pkt_type', 0);
       return this.queueXmit(device, skb, noted);
     });
@@ -265,6 +266,7 @@ export class Net {
 
   /** From the tc hook on; where bpf_redirect_peer enters a device. */
   ingress(device: NetDevice, skb: Skb, noted?: Noted): Outcome {
+    tap(device, skb);
     const { tcx, cls } = device.ingress;
     if (tcx !== null || cls !== null) {
       skb.flags |= SKB_AT_INGRESS;
@@ -296,7 +298,9 @@ export class Net {
         if (code === TC_ACT_SHOT) return this.#dropTx(device, skb);
         if (code === TC_ACT_STOLEN || code === TC_ACT_QUEUED || code === TC_ACT_TRAP) return this.#consume(skb);
       } else note(noted, TC_ACT_UNSPEC, skb);
-      return this.#recursion > XMIT_RECURSION_LIMIT ? this.#dropTx(device, skb) : this.xmit(device, skb);
+      if (this.#recursion > XMIT_RECURSION_LIMIT) return this.#dropTx(device, skb);
+      tap(device, skb, PACKET_OUTGOING);
+      return this.xmit(device, skb);
     } finally {
       this.#depth--;
     }
@@ -360,7 +364,7 @@ export class Net {
     const saved = this.redirect;
     let code = TC_ACT_UNSPEC;
     if (this.#depth > 1) this.redirect = emptyRedirect();
-    skb.set('wire_len', skb.len);
+    skb.set('wire_len', side === device.ingress ? skb.len - ETH_HLEN : skb.len);
     if (side.tcx !== null) code = side.tcx.run(skb, device);
     if (code === TC_ACT_UNSPEC && side.cls !== null) {
       skb.set('tc_classid', 0);

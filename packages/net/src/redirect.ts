@@ -54,7 +54,7 @@ function toPeer(net: Net, device: NetDevice, target: NetDevice, skb: Skb, atIngr
   const { peer } = target;
   if (!atIngress || !peer?.up || peer.netns === device.netns) return dropped(net, device, skb);
   placeAt(skb, peer);
-  scrub(skb, true);
+  scrub(skb, false);
   skb.set('ingress_ifindex', peer.ifindex);
   peer.stats.rx_packets++;
   peer.stats.rx_bytes += skb.len;
@@ -68,7 +68,7 @@ function toNeighbour(net: Net, target: NetDevice, skb: Skb, nexthop: Uint8Array 
   const six = skb.protocol === ETH_P_IPV6;
   if ((!six && skb.protocol !== ETH_P_IP) || skb.len < ETH_HLEN + (six ? 40 : 20)) return dropped(net, target, skb);
   const daddr = six ? u8.slice(at + 24, at + 40) : u8.slice(at + 16, at + 20);
-  const hop = nexthop ?? fibLookup(target.netns, daddr)?.nexthop;
+  const hop = nexthop ?? fibLookup(target.netns, daddr)?.nexthop ?? daddr;
   const mac = hop && neighbourOf(target.netns, target, hop);
   if (!mac) return dropped(net, target, skb);
   u8.set(mac, skb.data);

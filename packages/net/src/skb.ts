@@ -388,6 +388,12 @@ export class Skb {
     else this.protocol = u8[mac + 14] === 0xff && u8[mac + 15] === 0xff ? ETH_P_802_3 : ETH_P_802_2;
   }
 
+  /** The type field as it stands, a length too: what a packet socket makes of a frame that it sends (`eth_header_parse_protocol`). */
+  readRawProtocol(): void {
+    const { u8 } = this.pool.arena;
+    this.protocol = (u8[this.data + 12]! << 8) | u8[this.data + 13]!;
+  }
+
   /** Moves an inline outer tag to the context (`skb_vlan_untag`). False where the frame is too short for it. */
   untagVlan(): boolean {
     const proto = this.protocol;

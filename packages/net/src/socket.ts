@@ -17,6 +17,8 @@ export interface Datagram {
   readonly from?: { readonly address: string; readonly port: number };
   readonly device: string;
   readonly mark: number;
+  /** Packet sockets: PACKET_HOST, PACKET_OTHERHOST, PACKET_OUTGOING, … */
+  readonly packetType?: number;
 }
 
 /** `listen`, `established` and `time_wait` are what a TCP socket may be here; it stays that. */
@@ -37,7 +39,10 @@ export interface SocketOptions {
   readonly device?: NetDevice;
   /** IPV6_V6ONLY: an IPv6 socket that takes no IPv4. */
   readonly v6only?: boolean;
-  /** Raw sockets: the IP protocol. */
+  /**
+   * Raw sockets: the IP protocol. Packet sockets: ETH_P_ALL (the default) sees frames before tc at ingress and behind it at egress; another
+   * EtherType sees what tc let in.
+   */
   readonly protocol?: number;
   readonly mark?: number;
   readonly priority?: number;
