@@ -5,13 +5,17 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 
+import { linuxKernel } from '@libbpf-ts/linux';
 import { defaultEngines } from '@libbpf-ts/vm';
+import { createKernel } from '@libbpf-ts/vmlinux';
 
 import { costs, costsTable, firstLoad } from './costs.ts';
 import { linux } from './linux.ts';
 import { ours } from './ours.ts';
 import { benchProgram, EMPTY, KINDS } from './programs.ts';
 import { report } from './report.ts';
+import { mapsTable, measureMaps } from './maps.ts';
+import type { MapRow } from './maps.ts';
 import { measure } from './rounds.ts';
 import type { Side } from './side.ts';
 import { measureVerifier } from './verifier/measure.ts';
@@ -27,7 +31,12 @@ const { values } = parseArgs({
   },
 });
 
+const rounds = { rounds: Number(values.rounds), slice: Number(values.slice) };
+const only = values.only?.split(',');
+const kernel = liveKernel();
+const noKernel = 'reason' in kernel ? kernel.reason : undefined;
 if (values.only === 'verifier') measureVerification();
+else if (values.only === 'maps') writeJson({ maps: mapOperations() });
 else measureEngines();
 
 function measureVerification(): void {
@@ -37,25 +46,27 @@ function measureVerification(): void {
   else writeJson(found);
 }
 
+function mapOperations(): MapRow[] {
+  const live = noKernel === undefined ? linuxKernel() : undefined;
+  const rows = measureMaps(createKernel().task('bench'), live, rounds.rounds, rounds.slice);
+  process.stdout.write(mapsTable(rows, noKernel));
+  return rows;
+}
+
 function measureEngines(): void {
   const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
   const cold = engines.map(firstLoad);
-  const kernel = liveKernel();
   const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
-  const only = values.only?.split(',');
-  const options = { rounds: Number(values.rounds), slice: Number(values.slice) };
-  const measured = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))].map((name) =>
-    measure(benchProgram(name), sides, options),
-  );
-  const result = report(
-    measured,
-    sides.map(({ name }) => name),
-    'reason' in kernel ? kernel.reason : undefined,
-  );
+  const kinds = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))];
+  const measured = kinds.map((name) => measure(benchProgram(name), sides, rounds));
+  const names = sides.map(({ name }) => name);
+  const result = report(measured, names, noKernel);
+  process.stdout.write(result.text);
+  const maps = only && !only.includes('maps') ? [] : mapOperations();
   // The costs of loading come last: they leave hundreds of programs behind.
   const spent = only && !only.includes('costs') ? [] : engines.map((engine, index) => costs(engine, cold[index]!));
-  process.stdout.write(result.text + (spent.length > 0 ? costsTable(spent) : ''));
-  writeJson({ ...result.json, costs: spent });
+  if (spent.length > 0) process.stdout.write(costsTable(spent));
+  writeJson({ ...result.json, maps, costs: spent });
 }
 
 function writeJson(found: object): void {

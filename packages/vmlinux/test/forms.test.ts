@@ -105,3 +105,23 @@ test("a refused program brings the verifier's diagnostics along", () => {
   expect(task.bpf(5, { prog_type: 3, insns, insn_cnt: 2, license: Uint8Array.of(71, 80, 76, 0) })).toBe(-13);
   expect(task.lastError).toMatchObject({ code: 'EACCES', diagnostics: [{ insn: 0, message: 'R2 !read_ok' }] });
 });
+
+test('buffers longer than a key or a value leave the bytes behind theirs alone', () => {
+  const kernel = createKernel();
+  const task = kernel.task('long');
+  const fd = task.bpf(0, { map_type: 1, key_size: 4, value_size: 8, max_entries: 4 });
+  const after = kernel.arena.allocate(64);
+  const key = new Uint8Array(4096).fill(0xaa);
+  const value = new Uint8Array(4096).fill(0xbb);
+  // The room for keys and values is made by the first call; what is allocated next lies behind it.
+  expect(task.bpf(2, { map_fd: fd, key: key.slice(0, 4), value: value.slice(0, 8) })).toBe(0);
+  const used = [after, kernel.arena.allocate(64), kernel.arena.allocate(64)];
+  expect(task.bpf(2, { map_fd: fd, key, value })).toBe(0);
+  const got = new Uint8Array(4096);
+  expect(task.bpf(1, { map_fd: fd, key, value: got })).toBe(0);
+  expect(got.subarray(0, 9)).toEqual(Uint8Array.of(0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0));
+  for (const address of used) {
+    expect(kernel.arena.u8.subarray(address, address + 64)).toEqual(new Uint8Array(64));
+    kernel.arena.free(address);
+  }
+});

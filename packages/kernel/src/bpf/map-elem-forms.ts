@@ -33,7 +33,9 @@ export class TypedUser {
     const buffer = which === 'key' ? this.key : this.value;
     if (buffer === undefined || buffer === null) return undefined;
     if (buffer.byteLength < length) return null;
-    return buffer instanceof Uint8Array ? buffer : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+    // No more than was asked for: the room that it is copied into has no more.
+    if (buffer instanceof Uint8Array && buffer.byteLength === length) return buffer;
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, length);
   };
 }
 
