@@ -90,8 +90,8 @@ export function reserve(map: BpfMap, size: number): number {
   const pending = passComplete(map, ring, produced);
   if (end - consumed > mask || end - pending > mask) return 0;
   const header = dataAt(arena, ring, produced);
-  arena.u32[header >> 2] = size + BUSY;
-  arena.u32[(header + 4) >> 2] = Math.floor((header - ring) / PAGE_SIZE);
+  arena.i32[header >> 2] = size | BUSY;
+  arena.i32[(header + 4) >> 2] = (header - ring) >>> 12;
   setPosition(arena, ring + RING.producer, end);
   return header + RECORD_HEADER;
 }
@@ -101,9 +101,10 @@ function passComplete(map: BpfMap, ring: number, produced: number): number {
   const { arena } = map.kernel;
   let pending = position(arena, ring + RING.pending);
   while (pending < produced) {
-    const length = arena.u32[dataAt(arena, ring, pending) >> 2]!;
-    if (length >= BUSY) break;
-    pending += recordBytes(length >= DISCARD ? length - DISCARD : length);
+    const length = arena.i32[dataAt(arena, ring, pending) >> 2]!;
+    // The sign is the busy bit.
+    if (length < 0) break;
+    pending += recordBytes(length & ~DISCARD);
   }
   setPosition(arena, ring + RING.pending, pending);
   return pending;
@@ -114,8 +115,8 @@ export function commit(map: BpfMap, sample: number, flags: number, discard: bool
   const { arena } = map.kernel;
   const ring = ringOfSample(arena, sample);
   const header = sample - RECORD_HEADER;
-  const length = arena.u32[header >> 2]! % BUSY;
-  arena.u32[header >> 2] = discard ? length + DISCARD : length;
+  const length = arena.i32[header >> 2]! & ~BUSY;
+  arena.i32[header >> 2] = discard ? length | DISCARD : length;
   const consumed = position(arena, ring + RING.consumer);
   const atReader = dataAt(arena, ring, consumed) === header;
   if ((flags & BPF_RB_FORCE_WAKEUP) !== 0 || (atReader && (flags & BPF_RB_NO_WAKEUP) === 0)) wake(map);

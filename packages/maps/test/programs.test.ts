@@ -540,3 +540,77 @@ test('bpf_iter_num counts from start to end', () => {
   ]);
   expect(walk(-0x8000_0000, -0x7fff_fffe)).toEqual([-0x8000_0000, -0x7fff_ffff]);
 });
+
+test.each(variants)('updates of arrays, on %s, map known: %s', (engine, known) => {
+  for (const type of [2, 6]) {
+    for (const size of [1, 2, 3, 7, 8, 13, 16, 24, 100, 128, 129, 200]) {
+      const { kernel, task } = boot();
+      kernel.runtime.cpu = 1;
+      const m = makeMap(task, type, 4, size, 3);
+      const update = (index: number, flags: number): bigint =>
+        run(
+          kernel,
+          `r6 = r1
+          *(u32 *)(r10 -4) = ${index}
+          r1 = map(m)
+          r2 = r10
+          r2 += -4
+          r3 = r6
+          r4 = ${flags}
+          call bpf_map_update_elem#2
+          exit`,
+          { m },
+          engine,
+          known,
+          value,
+        );
+      const value = kernel.arena.allocate(256);
+      for (let at = 0; at < 256; at++) kernel.arena.u8[value + at] = at + 1;
+      expect([update(1, 0), update(2, 2), update(1, 1), update(3, 0), update(-1, 0), update(0, 3)]).toEqual([
+        0n,
+        0n,
+        -17n,
+        -7n,
+        -7n,
+        -22n,
+      ]);
+      const key = kernel.arena.allocate(8);
+      const element = (index: number): number[] => {
+        kernel.arena.u32[key >> 2] = index;
+        const at = m.lookup(key);
+        return [...kernel.arena.u8.subarray(at, at + ((size + 7) & ~7))];
+      };
+      const written = Array.from({ length: (size + 7) & ~7 }, (_, at) => (at < size ? at + 1 : 0) & 255);
+      expect([element(0), element(1), element(2)]).toEqual([written.map(() => 0), written, written]);
+      kernel.runtime.cpu = 0;
+      if (type === 6) expect(element(1)).toEqual(written.map(() => 0));
+    }
+  }
+});
+
+test.each(variants)('an update of an array takes what is on the stack by then, on %s, map known: %s', (engine, known) => {
+  const { kernel, task } = boot();
+  const m = makeMap(task, 2, 4, 8, 3);
+  const text = `*(u32 *)(r10 -4) = 1
+    *(u64 *)(r10 -16) = 41
+    r6 = *(u64 *)(r10 -16)
+    r6 += 1
+    *(u64 *)(r10 -16) = r6
+    r1 = map(m)
+    r2 = r10
+    r2 += -4
+    r3 = r10
+    r3 += -16
+    r4 = 0
+    call bpf_map_update_elem#2
+    r7 = r0
+    r1 = map(m)
+    r2 = r10
+    r2 += -4
+    call bpf_map_lookup_elem#1
+    if r0 == 0x0 goto pc+1
+    r0 = *(u64 *)(r0 +0)
+    r0 += r7
+    exit`;
+  expect(run(kernel, text, { m }, engine, known)).toBe(42n);
+});

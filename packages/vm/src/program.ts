@@ -21,7 +21,8 @@ export interface VmHelper {
   readonly slot?: number;
   /**
    * Set where the helper is the kernel's own of that meaning, so that the JIT may do its work without a call:
-   * a lookup through the map header, a tail call (which only the engines can make), bpf_loop, a read of the current CPU.
+   * a lookup through the map header, an update of an array, a tail call (which only the engines can make), bpf_loop, a read of the
+   * current CPU.
    */
   readonly intrinsic?: VmIntrinsic;
   /** A helper that calls back into a program's subprogram (bpf_loop, bpf_for_each_map_elem, bpf_timer_set_callback). */
@@ -29,7 +30,7 @@ export interface VmHelper {
 }
 
 /** Helpers whose work an engine can do itself. `tail_call` has no use for `run`; the others need it in the interpreter. */
-export type VmIntrinsic = 'map_lookup' | 'tail_call' | 'loop' | 'smp_processor_id';
+export type VmIntrinsic = 'map_lookup' | 'map_update' | 'tail_call' | 'loop' | 'smp_processor_id';
 
 /** The high half of a `u64` helper result; one object a runtime. */
 export interface ReturnHigh {
@@ -44,6 +45,8 @@ export interface KnownMap {
   readonly key_size: number;
   readonly value_size: number;
   readonly max_entries: number;
+  /** Fields of its values that the kernel manages (locks, timers, kptrs), where there are any: such values are not copied as mere bytes. */
+  readonly record?: readonly unknown[];
 }
 
 /** Who is called by one call instruction. */

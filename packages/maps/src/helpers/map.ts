@@ -38,6 +38,7 @@ export const mapElementHelpers: readonly HelperRow[] = [
         ? -EOPNOTSUPP
         : update(map, key! >>> 0, value! >>> 0, high === 0 ? low! >>> 0 : u64(low!, high!));
     },
+    { intrinsic: 'map_update' },
   ),
   helper(BPF_FUNC_map_delete_elem, 'bpf_map_delete_elem', ['u32', 'u32'], 's32', (kernel) => (address, key) => {
     const map = mapOf(kernel, address!);

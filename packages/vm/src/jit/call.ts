@@ -8,7 +8,7 @@ import type { CallTarget, VmHelper } from '../program.ts';
 import type { BlockBuilder } from './block.ts';
 import { compare } from './compare.ts';
 import type { Callee } from './effect.ts';
-import { arith, const32, const64, constInt, NODE, Node, select, signExtend, wrap, zeroExtend } from './node.ts';
+import { arith, const32, const64, constInt, isConst, NODE, Node, select, signExtend, wrap, zeroExtend } from './node.ts';
 import { subprogramAt } from './graph.ts';
 
 const MAX_ARGS = 5;
@@ -23,6 +23,8 @@ export function emitCall(builder: BlockBuilder, insn: BpfInsn, { target }: Extra
   switch (call.helper.intrinsic) {
     case 'map_lookup':
       return lookup(builder, call);
+    case 'map_update':
+      return update(builder, call);
     case 'tail_call':
       return tailCall(builder, call);
     case 'loop':
@@ -134,6 +136,27 @@ function lookup(builder: BlockBuilder, call: CallTarget): void {
   // Only a lookup that may be JavaScript can do anything to the stack.
   if (!facts?.kind) builder.clobberStack();
   setResult(builder, zeroExtend(node));
+}
+
+const BPF_EXIST = 2n;
+
+/** An array always has its elements, so an update is a copy; what is more than that is left to the helper. */
+function update(builder: BlockBuilder, call: CallTarget): void {
+  const { module } = builder.context;
+  const { map } = call;
+  const facts = map && module.mapFacts(map);
+  const isArray = facts?.kind === 'array' || facts?.kind === 'percpu_array';
+  const flags = builder.reg(4);
+  const copies = isConst(flags) && (flags.big === 0n || flags.big === BPF_EXIST);
+  if (!map || !isArray || facts.data === 0 || map.record?.length || !copies || module.region) {
+    return callHelper(builder, call.helper);
+  }
+  const value = builder.reg(3);
+  noteEscape(builder, value, map.value_size, false);
+  const node = result(false);
+  const args = [wrap(builder.load(builder.reg(2), 0, 4)), wrap(value)];
+  builder.effects.push({ kind: 'call', callee: module.arrayUpdate(map), args, result: node, insn: builder.index });
+  setResult(builder, signExtend(node));
 }
 
 /** data + index * stride where the index is in bounds, else NULL. */

@@ -25,6 +25,8 @@ export interface ModuleContext {
   loop(): Callee;
   /** A lookup function for one key size, in the module itself. */
   lookup(kind: MapLookupKind, keySize: number): Callee;
+  /** An update of an array's element: (index: i32, value: i32) -> i32, 0 or -E2BIG. */
+  arrayUpdate(map: KnownMap): Callee;
   /** A lookup in whatever map: by its header's slot, or by the helper where that is 0. */
   lookupAny(helper: VmHelper): Callee;
   /** Type index of (i32) -> i64. */

@@ -7,6 +7,7 @@ import { BPF_LOOP_LOCALS, BPF_LOOP_PARAMS, bpfLoop } from '../bpf-loop.ts';
 import { CELL, MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
 import type { LoadOptions } from '../engine.ts';
 import { emitLookup } from '../map-lookup/emit.ts';
+import { emitArrayUpdate } from '../map-lookup/update.ts';
 import { LOOKUP_FIELDS } from '../map-lookup/layout.ts';
 import type { MapLookupKind } from '../map-lookup/layout.ts';
 import { MAP_HEADER } from '../map-header.ts';
@@ -89,6 +90,7 @@ class ModuleCompiler {
   #dynamic: Callee | undefined;
   #loopFunction: Callee | undefined;
   readonly #functions: Map<number, PlannedFunction> = new Map();
+  /** Functions of maps: lookups and updates. */
   readonly #lookups: Map<string, Callee> = new Map();
   readonly #context: ModuleContext;
 
@@ -211,7 +213,7 @@ class ModuleCompiler {
       if (
         seen.has(helper) ||
         helper.slot !== undefined ||
-        (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup')
+        (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup' && helper.intrinsic !== 'map_update')
       )
         return;
       seen.add(helper);
@@ -321,6 +323,7 @@ class ModuleCompiler {
       dynamicHelper: () => this.#dynamic!,
       loop: () => this.#loop(),
       lookup: (kind, keySize) => this.#lookup(kind, keySize),
+      arrayUpdate: (map) => this.#arrayUpdate(map),
       lookupAny: (helper) => this.#lookupAny(helper),
       programType: this.#writer.type([I32], [I64]),
       mapFacts: (map) => this.#mapFacts(map),
@@ -357,6 +360,24 @@ class ModuleCompiler {
     if (known) return known;
     const { code, locals } = emitLookup(kind, { cpuCell: this.#runtime.block + CELL.cpu, keySize });
     const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [...locals], code), returns: 'i32' };
+    this.#lookups.set(key, callee);
+    return callee;
+  }
+
+  #arrayUpdate(map: KnownMap): Callee {
+    const key = `update ${map.address}`;
+    const known = this.#lookups.get(key);
+    if (known) return known;
+    const { data, stride, cpuStride } = this.#mapFacts(map);
+    const code = emitArrayUpdate({
+      data,
+      stride,
+      cpuStride,
+      cpuCell: this.#runtime.block + CELL.cpu,
+      valueSize: map.value_size,
+      maxEntries: map.max_entries,
+    });
+    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
     this.#lookups.set(key, callee);
     return callee;
   }

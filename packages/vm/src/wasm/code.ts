@@ -111,6 +111,10 @@ export class CodeWriter {
     for (const depth of depths) this.u32(depth);
     return this.u32(otherwise);
   }
+  /** Pops target, source and number of bytes. */
+  memoryCopy(): this {
+    return this.byte(0xfc).u32(10).byte(0).byte(0);
+  }
   call(fn: number): this {
     return this.byte(OP.call).u32(fn);
   }
