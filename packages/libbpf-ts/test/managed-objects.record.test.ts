@@ -19,7 +19,7 @@ test.skipIf(reason !== undefined)(`the live kernel is asked ${reason ?? ''}`, { 
     for (const { name, verdict, errno_name, log_tail, loader } of loadEach(linuxKernel(), spec, {
       pinDirectory: false,
       kernelBtf,
-      log_level: 1,
+      logLevel: 1,
     })) {
       // What the loader cannot hand over says nothing of the kernel.
       if (!loader) rows.push(JSON.stringify({ object, name, verdict, errno: errno_name, last: log_tail.trim() }));

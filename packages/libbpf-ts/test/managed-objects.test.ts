@@ -31,7 +31,7 @@ const plain = (line: string): string => line.trim().replace(/type id \d+/, 'type
 function judge(object: string): ReadonlyMap<string, ProgramResult> {
   using kernel = createKernel({ kernelBtf });
   const task = kernel.task('judge');
-  const results = loadEach(task, parseObject(read(object)), { pinDirectory: false, log_level: 1 });
+  const results = loadEach(task, parseObject(read(object)), { pinDirectory: false, logLevel: 1 });
   task.exit();
   expect(kernel.leaks()).toEqual([]);
   return new Map(results.map((result) => [result.name, result]));

@@ -23,9 +23,9 @@ const anyInsn = fc.record({
 
 /** Mostly a well-formed instruction. */
 function insnOf({ row, tidy, ...fields }: typeof anyInsn extends fc.Arbitrary<infer T> ? T : never): BpfInsn[] {
-  const insn = { code: row.code, ...fields };
+  const insn: Writable = { code: row.code, ...fields };
   if (tidy > 0) clean(insn, row.variant);
-  if (row.variant.field !== 'none') insn[row.variant.field as 'off' | 'imm' | 'src_reg'] = row.variant.value;
+  if (row.variant.field !== 'none') (insn as Record<string, number>)[row.variant.field] = row.variant.value;
   if (row.variant.opcode.kind !== 'ld_imm64') return [insn];
   return [insn, { code: 0, dst_reg: 0, src_reg: 0, off: 0, imm: fields.imm }];
 }
