@@ -26,7 +26,8 @@ export function findSubprograms(env: Env): void {
       if (!env.facts.gplCompatible) env.refuse('EINVAL', 'cannot call kernel function from non-GPL compatible program');
       const kfunc = kfuncRow(env, imm, insns[i]!.off);
       // No device here takes programs of its own.
-      if (kfunc && /^bpf_xdp_metadata_/.test(kfunc.name)) env.refuse('EINVAL', 'metadata kfuncs require device-bound program');
+      if (kfunc && kfunc.name.startsWith('bpf_xdp_metadata_'))
+        env.refuse('EINVAL', 'metadata kfuncs require device-bound program');
       continue;
     }
     const start = i + imm + 1;
