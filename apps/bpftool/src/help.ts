@@ -22,7 +22,7 @@ export const HELP = `bpftool-ts: eBPF objects on the in-process kernel; no root,
   KEY, VALUE   numbers, JSON as the map's BTF types ask for it, an IPv4 address, or hex:BYTES
   BTF     types of the kernel that CO-RE relocations mean: a file, or none; by default those of the running
           Linux (/sys/kernel/btf/vmlinux) where there are any
-  ENGINE  jit (default) | first-tier | interpreter | tiered
+  ENGINE  tiered (default) | jit | first-tier | interpreter
 `;
 
 /** The grammar of one command; all of it for a name that has none of its own. */

@@ -66,7 +66,9 @@ export class RunStats {
     const entry = this.#entries.get(prog.slot);
     if (!entry) return;
     this.#entries.delete(prog.slot);
-    this.#kernel.runtime.functions.set(prog.slot, entry);
+    // It may have changed engines meanwhile.
+    const { runtime } = this.#kernel;
+    runtime.functions.set(prog.slot, runtime.boundAt(prog.slot)?.entry ?? entry);
   }
 
   /** For forks: the same number of users. Call it when the programs are there. */

@@ -11,7 +11,7 @@ export interface Region {
 }
 
 export interface LoadOptions {
-  /** Name of an engine of the runtime; `jit` by default. */
+  /** Name of an engine of the runtime; its first, `tiered`, by default. */
   readonly engine?: string;
   /** Counts instructions against `runtime.fuel`, for programs whose end nobody has proved. */
   readonly fuel?: boolean;

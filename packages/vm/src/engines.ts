@@ -6,4 +6,4 @@ import { jitEngine } from './jit/engine.ts';
 import { firstTierEngine } from './tier/engine.ts';
 import { tieredEngine } from './tier/tiered.ts';
 
-export const defaultEngines: readonly Engine[] = [jitEngine, firstTierEngine, interpreterEngine, tieredEngine()];
+export const defaultEngines: readonly Engine[] = [tieredEngine(), jitEngine, firstTierEngine, interpreterEngine];

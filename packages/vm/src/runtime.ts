@@ -12,6 +12,7 @@ import type { Gate } from './gate.ts';
 import type { ReturnHigh, VmProgram } from './program.ts';
 import { FunctionTable } from './slots.ts';
 import { takeTrapRecord, TierHost } from './tier/host.ts';
+import { frameBytes } from './tier/record.ts';
 
 export interface VmRuntimeOptions {
   readonly arena?: Arena;
@@ -59,6 +60,8 @@ export class VmRuntime {
   /** The BPF stack: [stackStart, stackEnd), used from the end down. */
   readonly stackStart: number;
   readonly stackEnd: number;
+  /** Memory of as many first-tier frames as the stack has room for; see FRAME. */
+  readonly frames: number;
   /** Where a helper puts the high half of a `u64` result, and where the engine puts it for JavaScript. */
   readonly returnHigh: ReturnHigh;
   /** Slots that hold one of our own lookup functions, by kind: what such a map's layout is, an engine knows. */
@@ -77,6 +80,7 @@ export class VmRuntime {
       this.block = from.block;
       this.stackStart = from.stackStart;
       this.stackEnd = from.stackEnd;
+      this.frames = from.frames;
       this.functions = from.functions.fork(() => this.#adopt());
       for (const [slot, loaded] of from.#programs) this.#programs.set(slot, loaded.twin(this, origin.rebind));
       this.#installed.push(...from.#installed);
@@ -89,6 +93,7 @@ export class VmRuntime {
       const stack = options.stack?.();
       this.stackStart = stack?.start ?? this.arena.allocate(stackBytes, 64);
       this.stackEnd = stack?.end ?? this.stackStart + stackBytes;
+      this.frames = this.arena.allocate(frameBytes(this.stackEnd - this.stackStart));
       this.arena.u32[(this.block + CELL.stackPointer) >> 2] = this.stackEnd;
     }
     this.returnHigh = new ReturnHighCell(this.arena, this.block + CELL.returnHigh);
@@ -286,13 +291,19 @@ class Loaded implements LoadedProgram {
     this.#put(this.#prepared.bind(this.#runtime, this.program, this.#slots, (bound) => this.#put(bound)));
   }
 
+  /** Fills the slots. One that holds what somebody else has put there since (a wrapper, a replacement) is left to them. */
   #put(bound: BoundProgram): void {
     if (this.#unloaded) return;
     const { functions } = this.#runtime;
-    functions.set(this.#slots.slot, bound.entry);
-    functions.set(this.#slots.slot + 1, bound.tailEntry);
-    this.#slots.callbacks.forEach((slot, index) => {
-      if (slot !== 0) functions.set(slot, bound.callbacks[index] ?? null);
+    const { slot, callbacks } = this.#slots;
+    const before = this.#bound;
+    const put = (at: number, fn: Function | null, old: Function | null | undefined): void => {
+      if (before === undefined || functions.get(at) === old) functions.set(at, fn);
+    };
+    put(slot, bound.entry, before?.entry);
+    put(slot + 1, bound.tailEntry, before?.tailEntry);
+    callbacks.forEach((at, index) => {
+      if (at !== 0) put(at, bound.callbacks[index] ?? null, before?.callbacks[index]);
     });
     this.#bound = bound;
   }

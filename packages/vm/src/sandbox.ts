@@ -18,7 +18,7 @@ export interface SandboxOptions {
   readonly helpers?: Readonly<Record<number, SandboxHelper>>;
   /** Bytes of memory besides the stack, 64 KiB by default. */
   readonly memoryBytes?: number;
-  /** `jit` by default. */
+  /** `tiered` by default. */
   readonly engine?: 'jit' | 'first-tier' | 'interpreter' | 'tiered';
 }
 
@@ -62,7 +62,7 @@ export class Sandbox {
   readonly #engine: string;
   readonly #region: { readonly start: number; readonly end: number };
 
-  constructor({ helpers = {}, memoryBytes = 65_536, engine = 'jit' }: SandboxOptions = {}) {
+  constructor({ helpers = {}, memoryBytes = 65_536, engine = 'tiered' }: SandboxOptions = {}) {
     const arena = new Arena();
     this.#memoryBytes = (memoryBytes + 15) & ~15;
     const size = HEADER + this.#memoryBytes + STACK_BYTES;

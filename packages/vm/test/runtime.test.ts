@@ -463,6 +463,18 @@ describe('tiers', () => {
     expect(loaded.engine).toBe('jit');
   });
 
+  test('a function that somebody else put into a slot stays there; who still has the old one is sent on', () => {
+    const runtime = tiered(3);
+    const { loaded } = load('tiered', program('r0 = 7\nexit'), {}, runtime);
+    const { loaded: other } = load('tiered', program('r0 = 8\nexit'), {}, runtime);
+    const [old, wrapper] = [runtime.functions.get(loaded.slot)!, runtime.functions.get(other.slot)!];
+    runtime.functions.set(loaded.slot, wrapper);
+    for (let count = 0; count < 6; count++) expect(old(0)).toBe(7n);
+    expect([loaded.engine, loaded.run(0), other.engine]).toEqual(['jit', 8, 'first-tier']);
+    expect(runtime.functions.get(loaded.slot)).toBe(wrapper);
+    expect(runtime.functions.get(loaded.slot + 1)).not.toBe(old);
+  });
+
   test('a trap after the change is the JIT`s, with its instruction', () => {
     const runtime = tiered(2);
     const { loaded } = load('tiered', program('r0 = 0\nr0 = *(u64 *)(r1 +0)\nexit'), {}, runtime);

@@ -19,6 +19,7 @@ import {
   bpf_prog_info,
   cString,
 } from '@libbpf-ts/uapi';
+import { tieredEngine } from '@libbpf-ts/vm';
 import { createKernel } from '@libbpf-ts/vmlinux';
 import { beforeEach, describe, expect, test } from 'vitest';
 
@@ -162,4 +163,26 @@ test('run statistics count while somebody wants them', () => {
   cilium.close(stats);
   netOf(kernel).receive(device, frame);
   expect(runs()).toBe(5n);
+});
+
+test('a program that changes engines is counted on, and a hook runs it on', () => {
+  kernel = createKernel({ engines: [tieredEngine({ heat: 10 })] });
+  const task = kernel.task('agent');
+  const attached = link(task, load(task));
+  const prog = kernel.progs.get(1)!;
+  const device = netOf(kernel).init.byIndex(1)!;
+  const receive = (times: number): void => {
+    for (let count = 0; count < times; count++) netOf(kernel).receive(device, new Uint8Array(64));
+  };
+  const stats = task.bpf(BPF_ENABLE_STATS, { type: 0 });
+  receive(5);
+  expect([prog.loaded.engine, prog.runCnt]).toEqual(['first-tier', 5n]);
+  receive(15);
+  expect([prog.loaded.engine, prog.runCnt]).toEqual(['jit', 20n]);
+  task.close(stats);
+  receive(3);
+  expect([prog.loaded.engine, prog.runCnt]).toEqual(['jit', 20n]);
+  task.close(attached);
+  task.exit();
+  expect(kernel.leaks()).toEqual([]);
 });

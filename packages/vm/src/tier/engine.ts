@@ -7,7 +7,7 @@ import type { VmProgram } from '../program.ts';
 import type { VmRuntime } from '../runtime.ts';
 import type { TierImports } from './module.ts';
 import { predecode } from './predecode.ts';
-import { HEADER, RECORD } from './record.ts';
+import { HEADER, MOVED, RECORD } from './record.ts';
 import { takeTrapRecord } from './host.ts';
 
 /** What a run counts for by itself, as a part of the program's instructions: jumps forward leave out the rest. */
@@ -54,9 +54,9 @@ export class PreparedTierProgram implements PreparedProgram {
     runtime.arena.u32[(block + HEADER.run) >> 2] = 1 + Math.floor(program.insns.length * STRAIGHT);
     const module = runtime.tier.module({ fuel: this.#options.fuel ?? false, region: this.#options.region !== undefined });
     const h = helpers(runtime, program, block, () => {
-      if (hot()) return true;
-      runtime.arena.u32[(block + HEADER.limit) >> 2] = NEVER;
-      return false;
+      const moved = hot();
+      runtime.arena.u32[(block + HEADER.limit) >> 2] = moved ? MOVED : NEVER;
+      return moved;
     });
     const instance = (subprogram: number): WebAssembly.Exports => {
       const imports = {

@@ -18,9 +18,9 @@ export class TierHost {
   readonly #modules: Map<number, WebAssembly.Module> = new Map();
 
   constructor(runtime: VmRuntime) {
-    const { arena, stackStart, stackEnd, block } = runtime;
+    const { stackStart, block, frames } = runtime;
     this.#block = block;
-    this.frames = arena.allocate(((stackEnd - stackStart) >> 3) + 2 * FRAME.size) - (stackStart >> 3) + FRAME.size;
+    this.frames = frames - (stackStart >> 3) + FRAME.size;
   }
 
   module(variant: TierVariant): WebAssembly.Module {

@@ -12,7 +12,7 @@ import type { ValueType } from '../wasm/op.ts';
 import { Handler, LOCAL, LOCAL_TYPES, SLICE, STATUS } from './handler.ts';
 import type { TierModule, TierVariant } from './handler.ts';
 import { OPERATIONS } from './operation.ts';
-import { FRAME, HEADER, RECORD } from './record.ts';
+import { FRAME, HEADER, MOVED, RECORD } from './record.ts';
 
 const FIVE: readonly ValueType[] = [I32, I32, I32, I32, I32];
 
@@ -187,7 +187,9 @@ function tailBody(block: number, programType: number, { header, slot }: Globals,
   code.global(header).global(header).access(OP.i32_load, HEADER.heat);
   code.global(header).access(OP.i32_load, HEADER.run).op(OP.i32_add).access(OP.i32_store, HEADER.heat);
   code.global(header).access(OP.i32_load, HEADER.heat).global(header).access(OP.i32_load, HEADER.limit).op(OP.i32_gt_u);
-  code.open(OP.if).call(hot).open(OP.if).get(0).global(slot).i32(1).op(OP.i32_add);
+  code.open(OP.if).global(header).access(OP.i32_load, HEADER.limit).i32(MOVED).op(OP.i32_eq);
+  code.open(OP.if, I32).i32(1).op(OP.else).call(hot).end();
+  code.open(OP.if).get(0).global(slot).i32(1).op(OP.i32_add);
   next(code).end();
   code.get(0).i32(0).i32(0).i32(0).i32(0).call(go).i32(STATUS.tail).op(OP.i32_eq).open(OP.if);
   next(

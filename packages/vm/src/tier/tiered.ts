@@ -76,7 +76,8 @@ class PreparedTiers implements PreparedProgram {
       try {
         this.#second = this.#hot.prepare(program, this.#options, runtime, slots);
       } catch (error) {
-        if (!(error instanceof VmError) || error.reason !== 'too-large') throw error;
+        // Too large, or with an instruction that only this tier takes. Anything else would be a mistake of ours.
+        if (!(error instanceof VmError) || (error.reason !== 'too-large' && error.insn === undefined)) throw error;
         this.#second = 'refused';
       }
     }
