@@ -6,7 +6,7 @@ test.each<[words: string[], shown: RegExp, hidden: RegExp]>([
   [['--help'], /prog load OBJ[^]*gen skeleton/, /no command/],
   [['help', 'prog'], /prog load OBJ[^]*prog run OBJ/, /gen skeleton|--hook HOOK/],
   [['prog', 'load', '--help'], /prog load OBJ/, /gen skeleton/],
-  [['run', '-h'], /run OBJ[^]*--hook HOOK[^]*ENGINE {2}jit/, /gen skeleton/],
+  [['run', '-h'], /run OBJ[^]*--hook HOOK[^]*ENGINE {2}tiered/, /gen skeleton/],
   [['--version'], /^bpftool-ts \d+\.\d+\.\d+\n$/, /usage/],
 ])('%j', (words, shown, hidden) => {
   const { code, out, err } = runCli(words);
