@@ -41,7 +41,7 @@ export {
 export type { ElementLayout, MapLookupKind } from './map-lookup/layout.ts';
 export { subprogramsOf } from './subprograms.ts';
 export { interpreterEngine, paranoidEngine } from './interpreter/engine.ts';
-export type { Guard } from './interpreter/program.ts';
+export type { Guard, Watch } from './interpreter/program.ts';
 export { Stepper } from './interpreter/stepper.ts';
 export type { StackFrame, StepPlace, StopReason } from './interpreter/stepper.ts';
 export { Sandbox, SandboxProgram } from './sandbox.ts';

@@ -73,6 +73,7 @@ export class Machine {
     this.#mayGoto = BPF_MAX_LOOPS;
     this.#inHelper = false;
     this.done = false;
+    program.watch?.begins(program.program, subprogram, [a, b, c, d, e]);
   }
 
   /** Runs to the exit; low half of r0, the high half left in its cell. */
@@ -165,6 +166,11 @@ export class Machine {
   /** Throws unless `size` bytes at `address` may be accessed. `base` is the register that the address came from, times two. */
   check(address: number, size: number, kind: typeof READ | typeof WRITE, base: number): void {
     const fp = this.regs[FP]!;
+    const { watch } = this.program;
+    if (watch) {
+      if (!watch.access(address >>> 0, size, kind === WRITE, fp, this.program.program)) this.refuse();
+      return;
+    }
     if (base === FP && address >= fp - MAX_BPF_STACK && address + size <= fp) return;
     const { region, guard } = this.program;
     if (region && (address < region.start || address + size > region.end)) this.refuse();

@@ -11,6 +11,14 @@ import { instantiateStubs } from './stubs.ts';
 /** Says whether a program may access `size` bytes at `address`. Stack frames in use are never asked about. */
 export type Guard = (address: number, size: number, write: boolean, program: VmProgram) => boolean;
 
+/** Watches runs: every access, those of the stack too, and where each run begins. */
+export interface Watch {
+  /** Whether `size` bytes at `address` may be accessed; `frame` is the frame pointer (r10) of the function that does. */
+  access(address: number, size: number, write: boolean, frame: number, program: VmProgram): boolean;
+  /** A run begins, of a program or of a function that a helper calls back, with up to five arguments. */
+  begins(program: VmProgram, subprogram: number, args: readonly number[]): void;
+}
+
 export class InterpretedProgram implements BoundProgram {
   readonly engine: string;
   readonly runtime: VmRuntime;
@@ -21,6 +29,7 @@ export class InterpretedProgram implements BoundProgram {
   readonly fuel: boolean;
   readonly region: Region | undefined;
   readonly guard: Guard | undefined;
+  readonly watch: Watch | undefined;
   readonly guarded: boolean;
   readonly entry: Function;
   readonly tailEntry: Function;
@@ -35,14 +44,15 @@ export class InterpretedProgram implements BoundProgram {
     options: LoadOptions,
     slots: ProgramSlots,
     stubs: WebAssembly.Module,
-    guard: Guard | undefined,
+    guard: Guard | Watch | undefined,
   ) {
     this.runtime = runtime;
     this.program = program;
     this.code = code;
     this.fuel = options.fuel ?? false;
     this.region = options.region;
-    this.guard = guard;
+    this.guard = typeof guard === 'function' ? guard : undefined;
+    this.watch = typeof guard === 'object' ? guard : undefined;
     this.engine = guard ? 'paranoid' : 'interpreter';
     this.guarded = this.region !== undefined || guard !== undefined;
     for (const [insn, target] of program.fixups.calls) this.calls[insn] = new CallSite(target);
