@@ -16,7 +16,8 @@ import { checkResources } from './references.ts';
 import { baseType, PTR_TO_BTF_ID } from './regtype.ts';
 import { isRewritten } from './access-rules.ts';
 import { checkReturnCode } from './return-code.ts';
-import { checkSubprogCall, returnFromCallee } from './subprog-calls.ts';
+import { checkSubprogCall, returnFromCallee, followTailCall } from './subprog-calls.ts';
+import { isTailCall } from './subprograms.ts';
 
 const SIZES: Readonly<Record<number, number>> = { 0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8 };
 
@@ -142,6 +143,10 @@ function call(env: Env, insn: BpfInsn): boolean {
     }
   } else {
     checkHelperCall(env, insn);
+    if (isTailCall(insn) && env.cur.curframe > 0) {
+      followTailCall(env);
+      return false;
+    }
   }
   env.insnIdx++;
   return false;

@@ -86,7 +86,8 @@ export function checkHelperCall(env: Env, insn: BpfInsn): void {
   }
   setResult(env, spec, meta);
   checkMapFits(env, meta, name);
-  if (proto.changesPacketData) clearPacketPointers(env);
+  // A tail call that comes back did nothing; what one that does not come back does, the caller sees (`followTailCall`).
+  if (proto.changesPacketData && id !== F.BPF_FUNC_tail_call) clearPacketPointers(env);
   env.calls.set(env.insnIdx, { kind: 'helper', id, proto });
 }
 

@@ -18,7 +18,7 @@ import {
   slotReg,
   type VerifierState,
 } from './state.ts';
-import { isHelperCall, isKfuncCall, isPseudoCall } from './subprograms.ts';
+import { isHelperCall, isKfuncCall, isPseudoCall, isTailCall } from './subprograms.ts';
 
 const ARGUMENTS = 0x3e;
 
@@ -330,7 +330,10 @@ function backJump(
     }
     if (isKfuncCall(code, src_reg) && imm === 0) return GIVE_UP;
     bt.clear(0);
-    return bt.regs[bt.frame]! & ARGUMENTS ? GIVE_UP : undefined;
+    if (bt.regs[bt.frame]! & ARGUMENTS) return GIVE_UP;
+    // The function was left here: backwards, it is entered.
+    if (isTailCall(insn) && i !== subsequent - 1) bt.frame++;
+    return undefined;
   }
   if (op === 0x90) return backExit(env, subsequent, bt);
   if (op === 0x00 || op === 0xe0 || (code & 8) === 0) return undefined;

@@ -7,6 +7,7 @@
 import { postorder, successors } from './cfg.ts';
 import type { Env } from './env.ts';
 import type { VerifierState } from './state.ts';
+import { isTailCall } from './subprograms.ts';
 
 /** Masks of one frame, a pair of words an instruction of the function. */
 class FrameMasks {
@@ -239,6 +240,8 @@ export class Liveness {
         laterLow &= writtenLater[to]!;
         laterHigh &= writtenLater[to + 1]!;
       }
+      // A tail call may leave the function: what follows need not be written.
+      if (isTailCall(this.#env.insns[insn]!)) laterLow = laterHigh = 0;
       liveLow = (liveLow & ~written[at]!) | read[at]!;
       liveHigh = (liveHigh & ~written[at + 1]!) | read[at + 1]!;
       laterLow |= written[at]!;

@@ -1,7 +1,7 @@
 /** Calls of the program's own functions, and returns from them (`check_func_call`, `prepare_func_exit`). */
 
 import type { BpfInsn } from '@libbpf-ts/isa';
-import { previousCheckpoint, widen } from './branches.ts';
+import { previousCheckpoint, pushBranch, widen } from './branches.ts';
 import type { Env } from './env.ts';
 import { checkGlobalCallArgs } from './global-functions.ts';
 import { clearPacketPointers, mayThisSleep } from './helper-calls.ts';
@@ -66,6 +66,15 @@ function callGlobal(env: Env, number: number): void {
   clearCallerSaved(env);
   env.markUnknown(env.reg(0));
   env.insnIdx++;
+}
+
+/** A tail call in an inner function: the caller goes on behind the call with whatever the other program left. */
+export function followTailCall(env: Env): void {
+  pushBranch(env, env.insnIdx + 1, env.insnIdx);
+  clearPacketPointers(env);
+  env.markUnknown(env.reg(0));
+  env.touch(0);
+  returnFromCallee(env);
 }
 
 /** The return from an inner function or callback. */

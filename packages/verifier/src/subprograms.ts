@@ -1,5 +1,6 @@
 /** Finds the functions of a program, and checks that no jump or fall-through leaves one (`add_subprog_and_kfunc`, `check_subprogs`). */
 
+import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_FUNC_tail_call } from '@libbpf-ts/uapi';
 import { type Env, SubprogInfo } from './env.ts';
 import { kfuncRow } from './kfunc-meta.ts';
@@ -8,6 +9,9 @@ import { exceptionCallbackStart } from './exceptions.ts';
 /** A call of another function of the program. */
 export const isPseudoCall = (code: number, src: number): boolean => code === 0x85 && src === 1;
 export const isHelperCall = (code: number, src: number): boolean => code === 0x85 && src === 0;
+/** `call bpf_tail_call`. */
+export const isTailCall = ({ code, src_reg, imm }: BpfInsn): boolean =>
+  code === 0x85 && src_reg === 0 && imm === BPF_FUNC_tail_call;
 export const isKfuncCall = (code: number, src: number): boolean => code === 0x85 && src === 2;
 export const isPseudoFunc = (code: number, src: number): boolean => code === 0x18 && src === 4;
 

@@ -1,6 +1,9 @@
-/** Writes test/oracle/{corpus,prototypes,corpus-limited}.jsonl anew: asks the live kernel. Only with ORACLE_RECORD set (`pnpm oracle:record`). */
+/**
+ * Writes test/oracle/{corpus,prototypes,corpus-limited}.jsonl anew: asks the live kernel. Only with ORACLE_RECORD set
+ * (`pnpm oracle:record`); ORACLE_RECORD=new asks only about programs that have no row yet.
+ */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { noLiveKernel } from '@libbpf-ts/testkit';
 import { errnoName } from '@libbpf-ts/uapi';
@@ -11,10 +14,31 @@ import { LiveKernel } from './support/live-kernel.ts';
 
 const LIMITED = 'BPF+NET_ADMIN';
 
+/** Rows by what they ask. */
+type Known = ReadonlyMap<string, string>;
+
+const keyOf = ({ rule, name, type, attach, flags, license, text }: Case): string =>
+  JSON.stringify([rule, name, type, attach, flags, license, text]);
+
+/** The recorded rows that stay, and the kernel that gave them. */
+function recorded(file: string): { readonly known: Known; readonly kernel?: string } {
+  if (process.env['ORACLE_RECORD'] !== 'new') return { known: new Map() };
+  const lines = readFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), 'utf8')
+    .trim()
+    .split('\n');
+  const { kernel } = JSON.parse(lines[0]!) as { kernel: string };
+  return { kernel, known: new Map(lines.slice(1).map((line) => [keyOf(JSON.parse(line) as Case), line])) };
+}
+
 /** Every case once with all capabilities, and those without many rows once more with two. */
-async function record(live: LiveKernel, items: readonly Case[], caps?: string): Promise<string[]> {
+async function record(live: LiveKernel, items: readonly Case[], known: Known, caps?: string): Promise<string[]> {
   const rows: string[] = [];
   for (const item of items) {
+    const row = known.get(keyOf(item));
+    if (row !== undefined) {
+      rows.push(row);
+      continue;
+    }
     const answer = await live.ask(liveRequest(assembleProgram(item)));
     if (answer.problem) throw new Error(`${item.rule}: ${item.name}: ${answer.problem}`);
     const { rule, name, ...program } = item;
@@ -47,11 +71,15 @@ test('records the corpus', { timeout: 600_000 }, async (ctx) => {
   const live = new LiveKernel();
   const limited = new LiveKernel(LIMITED);
   const kernel = await live.release;
-  const write = (file: string, rows: readonly string[]): void =>
-    writeFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), [JSON.stringify({ kernel }), ...rows].join('\n') + '\n');
-  write('corpus', await record(live, few));
-  write('prototypes', await record(live, many));
-  write('corpus-limited', await record(limited, few, LIMITED));
+  const write = async (file: string, by: LiveKernel, items: readonly Case[], caps?: string): Promise<void> => {
+    const old = recorded(file);
+    const rows = await record(by, items, old.known, caps);
+    const lines = [JSON.stringify({ kernel: old.kernel ?? kernel }), ...rows];
+    writeFileSync(new URL(`oracle/${file}.jsonl`, import.meta.url), lines.join('\n') + '\n');
+  };
+  await write('corpus', live, few);
+  await write('prototypes', live, many);
+  await write('corpus-limited', limited, few, LIMITED);
   live.close();
   limited.close();
   expect(few.length).toBeGreaterThanOrEqual(500);

@@ -1,21 +1,26 @@
 /**
  * Random programs, and programs of the corpus with one instruction changed, against the live kernel. Long: only with
- * RANDOM_PROGRAMS=count or MUTANTS=count (RANDOM_SEED begins elsewhere; RANDOM_REPORT names a file for what differs).
+ * RANDOM_PROGRAMS=count or MUTANTS=count (RANDOM_SEED begins elsewhere; RANDOM_REPORT names a file for what differs). A difference is
+ * printed with its program made smaller.
  */
 
 import { appendFileSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseBtf } from '@libbpf-ts/btf';
+import { disassemble } from '@libbpf-ts/isa';
 import { noLiveKernel } from '@libbpf-ts/testkit';
 import { errnoName } from '@libbpf-ts/uapi';
 import { adaptBtf } from '../src/adapt-btf.ts';
 import { assembleProgram, liveRequest } from './support/case.ts';
 import type { Assembled, Program } from './support/case.ts';
 import { judge } from './support/judge.ts';
+import type { Verdict } from './support/judge.ts';
 import { LiveKernel } from './support/live-kernel.ts';
+import type { LiveAnswer } from './support/live-kernel.ts';
 import { mutate } from './support/mutate.ts';
 import { Random } from './support/random.ts';
 import { randomProgram } from './support/random-program.ts';
+import { isNothing, shrink } from './support/shrink.ts';
 
 const FIRST = Number(process.env['RANDOM_SEED'] ?? 1);
 const kernelBtf = adaptBtf(parseBtf(readFileSync(new URL('oracle/vmlinux-part.btf', import.meta.url))), true);
@@ -67,7 +72,7 @@ test.each(runs)('%s', { timeout: 7_200_000 }, async (what, count, make) => {
     if (ours.errno === '') tally.unsafe++;
     if ((ours.errno === '') !== (errno === '')) tally.verdict++;
     else tally.errno++;
-    report(seed, assembled.program, `${ours.errno || 'accept'} "${ours.last}"`, `${errno || 'accept'} "${theirs.last}"`);
+    await report(live, seed, assembled, ours, theirs);
   }
   live.close();
   console.log(`${what}: ${JSON.stringify({ count, ...tally })}`);
@@ -75,7 +80,24 @@ test.each(runs)('%s', { timeout: 7_200_000 }, async (what, count, make) => {
   expect(tally.verdict).toBeLessThanOrEqual(count / 1000);
 });
 
-function report(seed: number, program: Program, ours: string, theirs: string): void {
+/** Prints a difference, its program made smaller; RANDOM_REPORT keeps the whole. */
+async function report(live: LiveKernel, seed: number, of: Assembled, ours: Verdict, theirs: LiveAnswer): Promise<void> {
+  const errnoOf = ({ ret }: LiveAnswer): string | undefined => (ret === 0 ? '' : errnoName(ret));
+  const text = (errno: string | undefined, last: string): string => `${errno || 'accept'} "${last}"`;
+  const words = { ours: text(ours.errno, ours.last), theirs: text(errnoOf(theirs), theirs.last) };
+  const { program } = of;
+  const small = await shrink(of, async (candidate) => {
+    const asked = live.ask({ ...liveRequest(candidate), log: 4 });
+    const again = judge(candidate, { kernelBtf, log_level: 4 });
+    return again.errno === ours.errno && errnoOf(await asked) === errnoOf(theirs);
+  });
+  console.log(`seed ${seed}, ${program.type}: ours ${words.ours}, theirs ${words.theirs}\n${listing(small)}`);
   const file = process.env['RANDOM_REPORT'];
-  if (file) appendFileSync(file, JSON.stringify({ seed, ours, theirs, program }) + '\n');
+  if (file) appendFileSync(file, JSON.stringify({ seed, ...words, program }) + '\n');
+}
+
+/** Instructions that do something. */
+function listing({ insns }: Assembled): string {
+  const lines = insns.map((insn, at) => `${at}: ${disassemble(insn, insns[at + 1])}`);
+  return lines.filter((_, at) => !isNothing(insns[at]!)).join('\n');
 }

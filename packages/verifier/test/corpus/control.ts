@@ -3,6 +3,14 @@
 import { cases, PASS, value } from './case-list.ts';
 import type { Case, Row } from './case-list.ts';
 
+/** A packet pointer in r7, proven for a byte; a tail call in the program, or in a function that goes on with `inner`; then `use`. */
+const tail = (use: string, inner: string): string => {
+  const jump = 'r1 = r6\nr2 = map[prog_array]\nr3 = 0\ncall bpf_tail_call';
+  const packet = `.func main ctx\nr6 = r1\nr7 = *(u32 *)(r6 +76)\nr3 = *(u32 *)(r6 +80)\nr2 = r7\nr2 += 1\nif r2 > r3 goto out`;
+  const made = inner === '' ? jump : 'r1 = r6\ncall @sub';
+  return `${packet}\n${made}\n${use}\nout:\n${PASS}${inner === '' ? '' : `\n.func sub ctx\nr6 = r1\n${jump}\n${inner}\nexit`}`;
+};
+
 const JUMPS: Row[] = [
   ['falls off the end', 'r0 = 0'],
   ['jumps beyond the end', `goto pc+5\n${PASS}`],
@@ -103,6 +111,24 @@ const CALLS: Row[] = [
     `*(u64 *)(r10 -64) = 0\ncall @a\ncall @b\n${PASS}\na:\n*(u64 *)(r10 -400) = 0\nr0 = 0\nexit\nb:\n*(u64 *)(r10 -400) = 0\nr0 = 0\nexit`,
   ],
   ['a tail call in a function', `call @sub\n${PASS}\nsub:\nr2 = map[prog_array]\nr3 = 0\ncall bpf_tail_call\nr0 = 0\nexit`],
+  ...[
+    ['a packet pointer behind a tail call', tail('r7 += 1', '')],
+    ['a packet pointer behind a tail call, shifted', tail('r7 >>= 60', '')],
+    ['a checked packet pointer behind a tail call', tail('r2 = *(u8 *)(r7 +0)', '')],
+    ['a checked packet pointer behind a function with a tail call', tail('r2 = *(u8 *)(r7 +0)', 'r0 = 0')],
+    ['the constant of a function with a tail call', tail('r2 = r10\nr2 += r0\n*(u8 *)(r2 -8) = 1', 'r0 = 0')],
+    [
+      'the checked result of a function with a tail call',
+      tail('if r0 > 7 goto out\nr2 = r10\nr2 += r0\n*(u8 *)(r2 -8) = 1', 'call bpf_get_prandom_u32\nr0 &= 15'),
+    ],
+    [
+      'a result that is a branch of a function with a tail call',
+      tail(
+        'if r0 == 0 goto out\nr2 = r10\nr2 += r0\n*(u8 *)(r2 -8) = 1',
+        'r1 = *(u32 *)(r6 +0)\nr0 = 0\nif r1 > 9 goto pc+1\nr0 = 5',
+      ),
+    ],
+  ].map(([name, text]): Row => [name!, text!]),
   [
     'a tail call below 256 bytes of stack',
     `*(u64 *)(r10 -264) = 0\ncall @sub\n${PASS}\nsub:\nr2 = map[prog_array]\nr3 = 0\ncall bpf_tail_call\nr0 = 0\nexit`,
