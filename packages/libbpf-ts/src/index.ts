@@ -31,6 +31,8 @@ export { guessSectionKind, sectionKind } from './sections.ts';
 export type { GuessContext } from './sections.ts';
 export { generateSkeleton } from './skeleton.ts';
 export type { SkeletonOptions } from './skeleton.ts';
+export { RingBuffer, UserRingBuffer } from './ringbuf.ts';
+export type { RingBufferOptions } from './ringbuf.ts';
 export { StructOps } from './struct-ops-map.ts';
 export type {
   ExternSpec,
