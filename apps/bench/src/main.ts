@@ -48,7 +48,7 @@ function measureVerification(): void {
 
 function mapOperations(): MapRow[] {
   const live = noKernel === undefined ? linuxKernel() : undefined;
-  const rows = measureMaps(createKernel().task('bench'), live, rounds.rounds, rounds.slice);
+  const rows = measureMaps(createKernel({ engine: 'jit' }).task('bench'), live, rounds.rounds, rounds.slice);
   process.stdout.write(mapsTable(rows, noKernel));
   return rows;
 }

@@ -7,7 +7,7 @@ import { MAX_BPF_STACK } from '../cells.ts';
 import type { LoadOptions, ProgramSlots } from '../engine.ts';
 import { VmError } from '../errors.ts';
 import { MAP_HEADER } from '../map-header.ts';
-import type { CallTarget, VmProgram } from '../program.ts';
+import type { CallTarget, VmIntrinsic, VmProgram } from '../program.ts';
 import type { VmRuntime } from '../runtime.ts';
 import { writtenRegister } from '../written-register.ts';
 import type { Access } from './memory.ts';
@@ -96,13 +96,15 @@ class Writer {
   }
 
   #call(opcode: Opcode, { helper, map }: CallTarget): number {
-    const own: Partial<Record<string, OwnOperation>> = {
+    // An intrinsic without a line here does not compile; what has no operation of its own is the helper's code.
+    const own: Readonly<Record<VmIntrinsic, OwnOperation | undefined>> = {
       tail_call: 'tail_call',
       loop: 'loop',
       smp_processor_id: 'smp_processor_id',
       map_lookup: map && this.#isArray(map.address) ? 'lookup_array' : 'lookup',
+      map_update: undefined,
     };
-    const operation = own[helper.intrinsic ?? ''];
+    const operation = helper.intrinsic && own[helper.intrinsic];
     return operation === undefined ? operationOf(opcode) : ownOperation(operation);
   }
 
