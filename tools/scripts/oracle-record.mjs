@@ -52,6 +52,11 @@ const recorders = {
     [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/libbpf-ts/test/managed-objects.record.test.ts'],
     { ORACLE_RECORD: '1' },
   ],
+  mirred: [
+    process.execPath,
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'packages/cls-bpf/test/mirred.test.ts'],
+    { ORACLE_RECORD: '1' },
+  ],
   'skb-helpers': [...python('record_skb_helpers.py'), join(root, 'packages/net/test/oracle/skb-helpers.jsonl')],
 };
 

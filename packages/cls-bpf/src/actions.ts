@@ -1,4 +1,7 @@
-/** Actions behind a filter that matched. Their rules are those of net/sched/act_api.c, act_gact.c, act_mirred.c and act_bpf.c as documented in tc-actions(8). */
+/**
+ * Actions behind a filter that matched. Lists, jumps, chains and mirred are measured (`test/oracle/mirred.json`); gact follows tc-gact(8) and
+ * act_bpf follows tc-bpf(8), since the kernel that was asked has neither.
+ */
 
 import type { BpfProg, Fork } from '@libbpf-ts/kernel';
 import { forward, type NetDevice, type Skb } from '@libbpf-ts/net';
