@@ -44,6 +44,7 @@ const recorders = {
     ],
     {},
   ],
+  'prog-run': [...python('record_prog_run.py'), join(root, 'apps/bpftool/test/oracle/prog-run.jsonl')],
   traffic: [...python('record_traffic.py'), join(root, 'packages/net/test/oracle/traffic.jsonl')],
   sockets: [...python('record_sockets.py'), join(root, 'packages/net/test/oracle/sockets.jsonl')],
   'objects-btf': python('prune_btf.py', join(root, 'fixtures/objects/vmlinux-part.btf'), 'objects'),

@@ -25,8 +25,9 @@ function keywords(words: readonly string[]): ReadonlyMap<string, string> {
   return found;
 }
 
+/** 0 where nothing is said: one run, also of the types that take no number (raw tracepoint, syscall). */
 function repeatOf(text: string | undefined): number {
-  if (text === undefined) return 1;
+  if (text === undefined) return 0;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
     throw usage(`repeat ${text} is not a number from 0 to 4294967295`);

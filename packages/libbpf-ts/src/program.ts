@@ -6,6 +6,8 @@ import {
   BPF_OBJ_GET_INFO_BY_FD,
   BPF_PROG_LOAD,
   BPF_PROG_TEST_RUN,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_SYSCALL,
   cString,
   type BpfAttr,
   type Syscalls,
@@ -94,23 +96,26 @@ export class Program<Type extends string = never> extends Handle {
   /** Runs the program on given input (BPF_PROG_TEST_RUN). */
   testRun(options: TestRunOptions = {}): TestRunResult {
     const data_out = new Uint8Array(options.outputSize ?? (options.data ? options.data.length + 256 : 0));
-    const ctx_out = new Uint8Array(options.ctx?.length ?? 0);
+    const inPlace = CONTEXT_IN_PLACE.has(this.spec.type);
+    const ctx_in = options.ctx?.slice();
+    const ctx_out = new Uint8Array(ctx_in && !inPlace ? Math.max(ctx_in.length, LARGEST_CONTEXT) : 0);
     const attr: BpfAttr<10> = {
       prog_fd: this.fd,
-      repeat: options.repeat ?? 1,
+      repeat: options.repeat ?? 0,
       flags: options.flags ?? 0,
       cpu: options.cpu ?? 0,
       ...(options.data
         ? { data_in: options.data, data_size_in: options.data.length, data_out, data_size_out: data_out.length }
         : {}),
-      ...(options.ctx ? { ctx_in: options.ctx, ctx_size_in: options.ctx.length, ctx_out, ctx_size_out: ctx_out.length } : {}),
+      ...(ctx_in ? { ctx_in, ctx_size_in: ctx_in.length } : {}),
+      ...(ctx_out.length > 0 ? { ctx_out, ctx_size_out: ctx_out.length } : {}),
     };
     call(this.sys, BPF_PROG_TEST_RUN, attr, `of program ${this.name}`);
     return {
       retval: attr.retval ?? 0,
       duration: attr.duration ?? 0,
       data: data_out.subarray(0, options.data ? attr.data_size_out : 0),
-      ctx: ctx_out.subarray(0, options.ctx ? attr.ctx_size_out : 0),
+      ctx: inPlace ? (ctx_in ?? ctx_out) : ctx_out.subarray(0, ctx_in ? attr.ctx_size_out : 0),
     };
   }
 }
@@ -131,6 +136,11 @@ export interface LoadedFd {
   /** Empty unless `logLevel` asked for one. */
   readonly log: string;
 }
+
+/** Room for what comes back of a context, also where a part of it was given: more than any type of program has. */
+const LARGEST_CONTEXT = 256;
+/** Types whose context is memory of the caller's: what comes back of it is there, and there is no buffer for it. */
+const CONTEXT_IN_PLACE: ReadonlySet<number> = new Set([BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SYSCALL]);
 
 const FIRST_LOG = 64 * 1024;
 const LARGEST_LOG = 16 * 1024 * 1024 - 1;

@@ -4,14 +4,17 @@ import type { ProgTypeOps, Subsystem } from '@libbpf-ts/kernel';
 import { ensureNet, skbHelpers, skbPacketLoad, testRunNetworkSkb } from '@libbpf-ts/net';
 import {
   BPF_PROG_TYPE_CGROUP_SKB,
+  BPF_PROG_TYPE_FLOW_DISSECTOR,
   BPF_PROG_TYPE_LWT_IN,
   BPF_PROG_TYPE_LWT_OUT,
   BPF_PROG_TYPE_LWT_XMIT,
   BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_SK_LOOKUP,
   BPF_PROG_TYPE_SOCKET_FILTER,
   BPF_PROG_TYPE_SYSCALL,
 } from '@libbpf-ts/uapi';
 import { PROG_TYPE_OPS } from './table.ts';
+import { testRunFlowDissector, testRunSkLookup } from './test-run-lookup.ts';
 import { testRunRawTracepoint, testRunSyscall } from './test-run.ts';
 
 type Running = Partial<Omit<ProgTypeOps, 'type' | 'name' | 'verifier'>>;
@@ -28,6 +31,8 @@ const RUNNING: ReadonlyMap<number, Running> = new Map<number, Running>([
   [BPF_PROG_TYPE_LWT_XMIT, overPackets],
   [BPF_PROG_TYPE_RAW_TRACEPOINT, { testRun: testRunRawTracepoint }],
   [BPF_PROG_TYPE_SYSCALL, { testRun: testRunSyscall }],
+  [BPF_PROG_TYPE_SK_LOOKUP, { testRun: testRunSkLookup }],
+  [BPF_PROG_TYPE_FLOW_DISSECTOR, { helper: (id) => skbHelpers.get(id), testRun: testRunFlowDissector }],
 ]);
 
 /**

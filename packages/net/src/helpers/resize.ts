@@ -36,6 +36,12 @@ function minLength(skb: Skb): number {
   return transport > 0 ? transport : Math.max(0, skb.get('network_header') - skb.data);
 }
 
+/** `skb_gso_reset`: one packet again. */
+function resetGso(skb: Skb): void {
+  if (skb.get('gso_size') === 0) return;
+  for (const field of ['gso_size', 'gso_segs', 'gso_type'] as const) skb.set(field, 0);
+}
+
 export const skb_change_tail: HelperFactory = helper(
   'skb_change_tail',
   ['u32', 'u32', 'u64'],
@@ -50,6 +56,7 @@ export const skb_change_tail: HelperFactory = helper(
       net.arena.u8.fill(0, skb.get('data_end'), skb.get('data_end') + grow);
     }
     skb.setLength(wanted);
+    resetGso(skb);
     return 0;
   },
 );
