@@ -9,6 +9,8 @@ import { linuxKernel } from '@libbpf-ts/linux';
 import { defaultEngines } from '@libbpf-ts/vm';
 import { createKernel } from '@libbpf-ts/vmlinux';
 
+import { chainTable, measureChain } from './chain.ts';
+import type { Chain } from './chain.ts';
 import { costs, costsTable, firstLoad } from './costs.ts';
 import { linux } from './linux.ts';
 import { ours } from './ours.ts';
@@ -37,6 +39,7 @@ const kernel = liveKernel();
 const noKernel = 'reason' in kernel ? kernel.reason : undefined;
 if (values.only === 'verifier') measureVerification();
 else if (values.only === 'maps') writeJson({ maps: mapOperations() });
+else if (values.only === 'tcx') writeJson({ tcx: chain() });
 else measureEngines();
 
 function measureVerification(): void {
@@ -53,6 +56,12 @@ function mapOperations(): MapRow[] {
   return rows;
 }
 
+function chain(): Chain {
+  const found = measureChain(rounds.rounds, rounds.slice);
+  process.stdout.write(chainTable(found));
+  return found;
+}
+
 function measureEngines(): void {
   const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
   const cold = engines.map(firstLoad);
@@ -63,10 +72,11 @@ function measureEngines(): void {
   const result = report(measured, names, noKernel);
   process.stdout.write(result.text);
   const maps = only && !only.includes('maps') ? [] : mapOperations();
+  const tcx = only && !only.includes('tcx') ? undefined : chain();
   // The costs of loading come last: they leave hundreds of programs behind.
   const spent = only && !only.includes('costs') ? [] : engines.map((engine, index) => costs(engine, cold[index]!));
   if (spent.length > 0) process.stdout.write(costsTable(spent));
-  writeJson({ ...result.json, maps, costs: spent });
+  writeJson({ ...result.json, maps, tcx, costs: spent });
 }
 
 function writeJson(found: object): void {
