@@ -25,7 +25,17 @@ OBJECTS = [
     'bpf_ctx_convert', 'bpf_iter__cgroup', 'bpf_key', 'bpf_crypto_params', 'bpf_iter_css', 'bpf_iter_css_task', 'bpf_iter_task_vma',
     'bpf_htab', 'bpf_iter_bits', 'bpf_iter_kmem_cache', 'bpf_iter_dmabuf', 'xfrm_state', 'signal_struct', 'prog_test_ref_kfunc', 'prog_test_member',
 ]
-OBJECT_TYPEDEFS = ['btf_trace_task_newtask', 'btf_trace_kfree_skb', 'btf_trace_cgroup_mkdir']
+OBJECTS += [
+    'bpf_cgroup_storage_key', 'bpf_flow_keys', 'bpf_iter__bpf_link', 'bpf_iter__bpf_map_elem', 'bpf_iter__bpf_prog', 'bpf_iter__bpf_sk_storage_map',
+    'bpf_iter__ksym', 'bpf_iter__netlink', 'bpf_iter__task_file', 'bpf_iter__task_vma', 'bpf_iter__udp', 'bpf_nf_ctx',
+    'bpf_perf_event_value', 'bpf_prog_aux', 'bpf_tunnel_key', 'dentry', 'inet_connection_sock', 'inet_sock',
+    'inode', 'kallsym_iter', 'netlink_sock', 'pid', 'qstr', 'rq',
+    'sched_class', 'skb_shared_info', 'tc_bbr_info', 'tcp_cc_info',
+]
+OBJECT_TYPEDEFS = [
+    'btf_trace_cgroup_mkdir', 'btf_trace_kfree_skb', 'btf_trace_sched_pi_setprio', 'btf_trace_sched_switch',
+    'btf_trace_sys_enter', 'btf_trace_task_newtask',
+]
 WRAPPING = (btf.PTR, btf.TYPEDEF, btf.VOLATILE, btf.CONST, btf.RESTRICT, btf.FUNC, btf.TYPE_TAG, btf.VAR)
 
 

@@ -1,5 +1,5 @@
 /**
- * Programs of fixtures/objects (kptrs, local objects, lists, trees, exceptions, locks, kernel functions) loaded into the in-process
+ * Programs of fixtures/objects (objects that programs own, and contexts, helpers and global functions in breadth) loaded into the in-process
  * kernel: verdict and errno as the live kernel gave them (verdicts.jsonl). How often the last line of the log agrees is printed.
  */
 

@@ -90,6 +90,13 @@ interface Bound {
   omit: boolean;
 }
 
+/** A bound of 32 bits is hexadecimal as such. */
+function boundText(name: string, high: number, low: number): string {
+  if (!name.startsWith('s')) return unum(high, low);
+  const text = snum(high, low);
+  return name.endsWith('32') && text.startsWith('0x') ? hexText(0, low) : text;
+}
+
 /** Bounds that say something, equal ones joined: `smin=smin32=0,umax=255`. */
 function rangeParts(reg: Reg): string[] {
   const bounds: Bound[] = [
@@ -114,7 +121,7 @@ function rangeParts(reg: Reg): string[] {
     }
     const high = Number(BigInt.asIntN(32, first.value >> 32n));
     const low = Number(BigInt.asIntN(32, first.value));
-    parts.push(text + (first.name.startsWith('s') ? snum(high, low) : unum(high, low)));
+    parts.push(text + boundText(first.name, high, low));
   });
   return parts;
 }
