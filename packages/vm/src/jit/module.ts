@@ -145,8 +145,9 @@ class ModuleCompiler {
   /** The function, and those that go on from its loops where nothing says that these are short. */
   #translate(fn: PlannedFunction, input: FunctionInput, prepared: Prepared, recorded: Recorded[]): void {
     const { graph, order } = fn;
+    if (!this.#runsLong(graph)) return this.#write(fn.index, input, prepared, new Map(), recorded);
     const loops = loopsOf(order);
-    const headers = this.#runsLong(graph) ? longLoops(graph, order, loops) : [];
+    const headers = longLoops(graph, order, loops);
     const leaves = new Map(headers.map((header) => [header, this.#declareResume(header, prepared)]));
     this.#write(fn.index, input, prepared, leaves, recorded);
     for (const [header, { index, variables }] of leaves) {
@@ -185,7 +186,10 @@ class ModuleCompiler {
     return { index: this.#writer.declare(type), variables: live };
   }
 
-  /** A verified program without may_goto ends within a million instructions, which is too short for other code to be worth it. */
+  /**
+   * A verified program without may_goto ends within a million instructions, which is too short for other code to be worth it. Only
+   * loops over open-coded iterators go on; what they do each round is a call, whose cost no compiler changes.
+   */
   #runsLong({ blocks }: Graph): boolean {
     return this.#context.fuel || blocks.some(({ term }) => term.kind === 'may_goto');
   }
