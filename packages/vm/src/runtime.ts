@@ -84,7 +84,7 @@ export class VmRuntime {
       this.functions = from.functions.fork(() => this.#adopt());
       for (const [slot, loaded] of from.#programs) this.#programs.set(slot, loaded.twin(this, origin.rebind));
       this.#installed.push(...from.#installed);
-      this.#tier = from.#tier;
+      if (from.#tier) this.#tier = new TierHost(this, from.#tier);
       for (const [slot, kind] of from.lookupKinds) this.lookupKinds.set(slot, kind);
     } else {
       this.functions = new FunctionTable();

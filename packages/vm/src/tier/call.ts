@@ -77,7 +77,7 @@ export function tailCall(handler: Handler): void {
   handler.leave(STATUS.tail);
   // A function that is called comes back to its caller: the target takes its frame, and its result.
   handler.end().callOut(() => {
-    handler.register(1, false).code.get(slot).callIndirect(handler.module.programType).set(LOCAL.a);
+    handler.register(1, false).code.get(slot).call(handler.module.program).set(LOCAL.a);
   }, 0);
   handler.setRegister(0, () => code.get(LOCAL.a));
   returnToCaller(handler);
@@ -98,7 +98,7 @@ export function lookup(handler: Handler): void {
   handler.end();
   handler.setRegister(0, () => {
     code.get(LOCAL.x);
-    handler.register(2, false).code.get(LOCAL.y).callIndirect(handler.module.lookupType).op(OP.i64_extend_i32_u);
+    handler.register(2, false).code.get(LOCAL.y).call(handler.module.lookup).op(OP.i64_extend_i32_u);
   });
   handler.clobber().advance();
 }

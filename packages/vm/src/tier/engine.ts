@@ -1,5 +1,6 @@
 /** The first tier as an engine: runs a program at once, by an interpreter that is WebAssembly. */
 
+import { MAX_BPF_STACK, MAX_CALL_FRAMES } from '../cells.ts';
 import type { BoundProgram, Engine, LoadOptions, PreparedProgram, ProgramSlots } from '../engine.ts';
 import { VmTrap } from '../errors.ts';
 import { CallSite } from '../interpreter/call-site.ts';
@@ -60,7 +61,8 @@ export class PreparedTierProgram implements PreparedProgram {
     });
     const instance = (subprogram: number): WebAssembly.Exports => {
       const imports = {
-        vm: { memory: runtime.arena.memory, table: runtime.functions.table },
+        vm: { memory: runtime.arena.memory },
+        s: runtime.tier.slots,
         p: this.#globals(runtime, slots, block, program.subprograms[subprogram]!.start),
         h,
       };
@@ -91,7 +93,8 @@ export class PreparedTierProgram implements PreparedProgram {
       start: start * RECORD.size + header + HEADER.size,
       slot: slots.slot,
       frames: runtime.tier.frames,
-      floor: runtime.stackStart + 512,
+      // All frames of a run fit below where it starts.
+      floor: runtime.stackStart + MAX_CALL_FRAMES * MAX_BPF_STACK,
       region: BigInt(region.start),
       places1: places(1),
       places2: places(2),

@@ -29,10 +29,10 @@ export interface TierModule {
   readonly packet: number;
   /** (count: i32, slot: i32, ctx: i32, flags: i64) -> i32. */
   readonly loop: number;
-  /** Type (i32) -> i64. */
-  readonly programType: number;
-  /** Type (i32, i32) -> i32. */
-  readonly lookupType: number;
+  /** (ctx: i32, slot: i32) -> i64: what a slot of a program holds. */
+  readonly program: number;
+  /** (map: i32, key: i32, slot: i32) -> i32. */
+  readonly lookup: number;
   /** Globals: the program's block; what to add to a frame pointer / 8 for its FRAME; where the region starts. */
   readonly header: number;
   readonly frames: number;

@@ -6,30 +6,45 @@ import type { TierVariant } from './handler.ts';
 import { tierModule } from './module.ts';
 import { SANDBOX_MODULE, TRUSTED_MODULE } from './modules.gen.ts';
 import { FRAME } from './record.ts';
+import { instantiateSlots, slotsModule } from './slots.ts';
+
+/** The key of the module that is none of the variants. */
+const SLOTS = -1;
 
 /** Where a runtime has its words if they are the first that it takes of a new arena: what the modules at hand are made for. */
 export const TIER_BLOCK = 65_600;
 
-/** Held by the runtime, and by its forks, whose addresses are the same. */
+/** Held by the runtime. A fork, whose addresses are the same, has its own with the same modules. */
 export class TierHost {
   /** What to add to a frame pointer / 8 for the address of its FRAME. */
   readonly frames: number;
   readonly #block: number;
-  readonly #modules: Map<number, WebAssembly.Module> = new Map();
+  readonly #modules: Map<number, WebAssembly.Module>;
+  readonly #runtime: VmRuntime;
+  #slots: WebAssembly.Exports | undefined;
 
-  constructor(runtime: VmRuntime) {
+  constructor(runtime: VmRuntime, origin?: TierHost) {
+    this.#runtime = runtime;
+    this.#modules = origin === undefined ? new Map() : origin.#modules;
     const { stackStart, block, frames } = runtime;
     this.#block = block;
     this.frames = frames - (stackStart >> 3) + FRAME.size;
   }
 
   module(variant: TierVariant): WebAssembly.Module {
-    const key = (variant.fuel ? 1 : 0) + (variant.region ? 2 : 0);
-    let module = this.#modules.get(key);
-    if (!module) {
-      module = new WebAssembly.Module(this.#bytes(variant));
-      this.#modules.set(key, module);
-    }
+    return this.#module((variant.fuel ? 1 : 0) + (variant.region ? 2 : 0), () => this.#bytes(variant));
+  }
+
+  /** What the instances of programs call slots by. */
+  get slots(): WebAssembly.Exports {
+    return (this.#slots ??= instantiateSlots(this.#module(SLOTS, slotsModule), this.#runtime));
+  }
+
+  #module(key: number, bytes: () => Uint8Array<ArrayBuffer>): WebAssembly.Module {
+    const known = this.#modules.get(key);
+    if (known) return known;
+    const module = new WebAssembly.Module(bytes());
+    this.#modules.set(key, module);
     return module;
   }
 

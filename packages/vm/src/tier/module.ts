@@ -3,7 +3,7 @@
  * instructions as a global; V8 compiles the code once.
  */
 
-import { BPF_LOOP_LOCALS, BPF_LOOP_PARAMS, bpfLoop } from '../bpf-loop.ts';
+import { BPF_LOOP_PARAMS } from '../bpf-loop.ts';
 import { BPF_MAX_LOOPS, CELL, TRAP_REASON } from '../cells.ts';
 import { CodeWriter } from '../wasm/code.ts';
 import { ModuleWriter } from '../wasm/module.ts';
@@ -16,7 +16,7 @@ import { FRAME, HEADER, MOVED, RECORD } from './record.ts';
 
 const FIVE: readonly ValueType[] = [I32, I32, I32, I32, I32];
 
-/** What an instance imports besides memory and table: `p` are i32 and i64 globals, `h` functions. */
+/** What an instance imports besides the memory: `p` are i32 and i64 globals, `h` functions. `s` is an instance of `slots.ts`. */
 export interface TierImports {
   readonly p: Readonly<Record<'header' | 'start' | 'slot' | 'frames' | 'floor', number>> &
     Readonly<Record<'region' | 'places1' | 'places2' | 'places4' | 'places8', bigint>>;
@@ -42,8 +42,10 @@ export function tierModule(variant: TierVariant, block: number): Uint8Array<Arra
   const dynamic = writer.importFunction('h', 'dynamic', unary);
   const packet = writer.importFunction('h', 'packet', writer.type([I32, I32, I32], [I32]));
   const hot = writer.importFunction('h', 'hot', writer.type([], [I32]));
+  const program = writer.importFunction('s', 'program', writer.type([I32, I32], [I64]));
+  const lookup = writer.importFunction('s', 'lookup', writer.type([I32, I32, I32], [I32]));
+  const loop = writer.importFunction('s', 'loop', writer.type(BPF_LOOP_PARAMS, [I32]));
   writer.importMemory('vm', 'memory');
-  writer.importTable('vm', 'table');
   const module: TierModule = {
     variant,
     block,
@@ -51,9 +53,9 @@ export function tierModule(variant: TierVariant, block: number): Uint8Array<Arra
     helper,
     dynamic,
     packet,
-    loop: writer.declare(writer.type(BPF_LOOP_PARAMS, [I32])),
-    programType,
-    lookupType: writer.type([I32, I32], [I32]),
+    loop,
+    program,
+    lookup,
     header: global('header', I32),
     frames: global('frames', I32),
     regionStart: global('region', I64),
@@ -72,12 +74,11 @@ export function tierModule(variant: TierVariant, block: number): Uint8Array<Arra
   const entry = writer.declare(programType);
   const callback = writer.declare(callbackType);
   writer.define(module.trap, [], trapBody(block));
-  writer.define(module.loop, BPF_LOOP_LOCALS, bpfLoop(callbackType));
   writer.define(step, LOCAL_TYPES, stepBody(module));
   writer.define(go, [I32, I32], goBody(module, globals, step));
-  writer.define(tail, [], tailBody(block, programType, globals, go, hot));
+  writer.define(tail, [], tailBody(block, program, globals, go, hot));
   writer.define(entry, [I32, I64], entryBody(block, tail));
-  writer.define(callback, [], callbackBody(block, programType, go));
+  writer.define(callback, [], callbackBody(block, program, go));
   writer.export('entry', entry);
   writer.export('tail', tail);
   writer.export('callback', callback);
@@ -181,8 +182,8 @@ interface Globals {
 }
 
 /** A run that counts tail calls on. A program that is hot goes to its better engine first. */
-function tailBody(block: number, programType: number, { header, slot }: Globals, go: number, hot: number): CodeWriter {
-  const next = (code: CodeWriter): CodeWriter => code.returnCallIndirect(programType).end();
+function tailBody(block: number, program: number, { header, slot }: Globals, go: number, hot: number): CodeWriter {
+  const next = (code: CodeWriter): CodeWriter => code.returnCall(program).end();
   const code = new CodeWriter();
   code.global(header).global(header).access(OP.i32_load, HEADER.heat);
   code.global(header).access(OP.i32_load, HEADER.run).op(OP.i32_add).access(OP.i32_store, HEADER.heat);
@@ -209,14 +210,14 @@ function entryBody(block: number, tail: number): CodeWriter {
   return code.get(0).call(tail).set(2).i32(count).get(1).access(OP.i32_store).get(2);
 }
 
-function callbackBody(block: number, programType: number, go: number): CodeWriter {
+function callbackBody(block: number, program: number, go: number): CodeWriter {
   const code = new CodeWriter().get(0).get(1).get(2).get(3).get(4).call(go).i32(STATUS.tail).op(OP.i32_eq).open(OP.if, I32);
   code
     .i32(block + CELL.tierWith)
     .access(OP.i32_load)
     .i32(block + CELL.tierNext)
     .access(OP.i32_load);
-  code.callIndirect(programType).op(OP.i32_wrap_i64);
+  code.call(program).op(OP.i32_wrap_i64);
   return code
     .op(OP.else)
     .i32(block + CELL.tierRegisters)
