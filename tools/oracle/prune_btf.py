@@ -23,7 +23,8 @@ OBJECTS = [
     'bpf_refcount', 'bpf_res_spin_lock', 'bpf_task_work', 'bpf_list_node', 'bpf_rb_node', 'cgroup_subsys_state', 'css_set', 'mm_struct',
     'files_struct', 'fdtable', 'file', 'vm_area_struct', 'net_device', 'xdp_rxq_info', 'dma_buf', 'kmem_cache', 'fs_struct', 'kernfs_node',
     'bpf_ctx_convert', 'bpf_iter__cgroup', 'bpf_key', 'bpf_crypto_params', 'bpf_iter_css', 'bpf_iter_css_task', 'bpf_iter_task_vma',
-    'bpf_htab', 'bpf_iter_bits', 'bpf_iter_kmem_cache', 'bpf_iter_dmabuf', 'xfrm_state', 'signal_struct', 'prog_test_ref_kfunc', 'prog_test_member',
+    'bpf_stack_map', 'lpm_trie', 'bpf_dtab', 'bpf_stab', 'bpf_cpu_map', 'xsk_map', 'bpf_shtab', 'bpf_cgroup_storage_map', 'reuseport_array',
+    'bpf_queue_stack', 'bpf_local_storage_map', 'bpf_ringbuf_map', 'bpf_bloom_filter', 'bpf_htab', 'bpf_iter_bits', 'bpf_iter_kmem_cache', 'bpf_iter_dmabuf', 'xfrm_state', 'signal_struct', 'prog_test_ref_kfunc', 'prog_test_member',
 ]
 OBJECTS += [
     'bpf_cgroup_storage_key', 'bpf_flow_keys', 'bpf_iter__bpf_link', 'bpf_iter__bpf_map_elem', 'bpf_iter__bpf_prog', 'bpf_iter__bpf_sk_storage_map',

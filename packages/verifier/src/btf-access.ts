@@ -28,7 +28,10 @@ const MODIFIERS: ReadonlySet<string> = new Set(['TYPEDEF', 'VOLATILE', 'CONST', 
 export function writeBtfPointer(env: Env, reg: Reg, access: Access, off: number): never | void {
   const name = reg.btf?.type(reg.btfId)?.name ?? '';
   checkPreconditions(env, reg, access, off, name);
-  if (isLocalObject(reg.type)) return accessLocalObject(env, reg, access, off);
+  if (isLocalObject(reg.type)) {
+    if (reg.type & T.PTR_UNTRUSTED) env.refuse('EACCES', 'only read is supported');
+    return accessLocalObject(env, reg, access, off);
+  }
   const allowed = env.ops.btfStructAccess?.(name, off, access.size, env.facts);
   if (allowed === true) return;
   if (typeof allowed === 'string') env.refuse('EACCES', allowed);

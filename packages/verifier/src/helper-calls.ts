@@ -74,6 +74,10 @@ export function checkHelperCall(env: Env, insn: BpfInsn): void {
   for (let i = 0; i < spec.args.length; i++) checkArg(env, spec, i, meta);
   checkReadOnlyMap(env, meta);
   recordMap(env, meta);
+  if (id === F.BPF_FUNC_tail_call && meta.map?.map_type !== F.BPF_MAP_TYPE_PROG_ARRAY) {
+    env.log.reason('expected prog array map for tail call', false);
+    env.refuse('EINVAL', '');
+  }
   for (let i = 0; i < meta.accessSize; i++) {
     checkMemAccess(env, { regno: meta.regno, off: i, size: 1, write: true, value: -1 });
   }
@@ -114,10 +118,6 @@ function recordMap(env: Env, meta: CallMeta): void {
 
 function checkMapFits(env: Env, meta: CallMeta, name: string): void {
   const { map } = meta;
-  if (map && meta.id === F.BPF_FUNC_tail_call && map.map_type !== F.BPF_MAP_TYPE_PROG_ARRAY) {
-    env.log.reason('expected prog array map for tail call', false);
-    env.refuse('EINVAL', '');
-  }
   if (!map || mapFitsHelper(map.map_type, meta.id, env.facts.prog_type, env.facts.expected_attach_type)) return;
   env.refuse('EINVAL', `cannot pass map_type ${map.map_type} into func ${name}#${meta.id}`);
 }

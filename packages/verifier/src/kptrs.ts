@@ -65,8 +65,11 @@ function loadedFlags(env: Env, field: BtfField): number {
     field.type === 'BPF_KPTR_PERCPU' ||
     (field.type === 'BPF_KPTR_REF' && (!field.kernel || RCU_PROTECTED.has(field.structName ?? '')));
   if (!isSafe || !rcuHeld(env)) return T.PTR_MAYBE_NULL | T.PTR_UNTRUSTED;
-  const kind = field.type === 'BPF_KPTR_PERCPU' ? T.MEM_PERCPU : field.kernel ? 0 : T.MEM_ALLOC;
-  return T.PTR_MAYBE_NULL | T.MEM_RCU | kind;
+  if (field.type === 'BPF_KPTR_PERCPU') return T.PTR_MAYBE_NULL | T.MEM_RCU | T.MEM_PERCPU;
+  if (field.kernel) return T.PTR_MAYBE_NULL | T.MEM_RCU;
+  // What can be in a list or tree may be in one now.
+  const isNode = hasRecordField(field.btf?.record?.(field.btf_id!), 'BPF_LIST_NODE', 'BPF_RB_NODE');
+  return T.PTR_MAYBE_NULL | T.MEM_RCU | T.MEM_ALLOC | (isNode ? T.NON_OWN_REF : 0);
 }
 
 /** Is the pointer one that the field may keep? Refuses otherwise (`map_kptr_match_type`). */
