@@ -2,7 +2,7 @@
 
 import { addFilter, addQdisc, createFilterLink, deleteFilter, removeQdisc, TC_H_MIN_INGRESS } from '@libbpf-ts/cls-bpf';
 import type { Task } from '@libbpf-ts/kernel';
-import { ETH_P_ALL, udp } from '@libbpf-ts/net';
+import { ETH_P_ALL, openSocket, udp } from '@libbpf-ts/net';
 import {
   BPF_LINK_CREATE,
   BPF_LINK_DETACH,
@@ -38,6 +38,14 @@ interface Actor {
   readonly links: number[];
 }
 
+/** What `STEER` finds and takes a reference to. */
+const CONNECTION = { type: 'tcp', address: '10.0.0.2', port: 80, remote: { address: '10.0.0.1', port: 80 } } as const;
+
+/** Looks the connection up and steers the packet to it. */
+const STEER = `r6 = r1; *(u32 *)(r10 - 16) = 0x0100000a; *(u32 *)(r10 - 12) = 0x0200000a; *(u32 *)(r10 - 8) = 0x50005000;
+  r2 = r10; r2 += -16; r3 = 12; r4 = -1; r5 = 0; call bpf_sk_lookup_tcp#84; if r0 == 0 goto pc+9;
+  r7 = r0; r1 = r6; r2 = r7; r3 = 0; call bpf_sk_assign#124; r1 = r7; call bpf_sk_release#86; r0 = -1; exit; r0 = -1; exit`;
+
 function act(world: World, { task, progs, links }: Actor, pick: (below: number) => number): void {
   const { net } = world;
   const devices = net.init.devices.filter(({ kind }) => kind === 'capture');
@@ -47,7 +55,7 @@ function act(world: World, { task, progs, links }: Actor, pick: (below: number) 
   const prog = progs[pick(progs.length)]!;
   const link = links[pick(Math.max(1, links.length))] ?? 999;
   const made = (fd: number): void => void (fd >= 0 && links.push(fd));
-  switch (pick(14)) {
+  switch (pick(16)) {
     case 0:
       task.bpf(BPF_PROG_ATTACH, { target_ifindex, attach_bpf_fd: prog, attach_type });
       break;
@@ -85,6 +93,12 @@ function act(world: World, { task, progs, links }: Actor, pick: (below: number) 
       break;
     case 12:
       deleteFilter(task, { ...place, prio: pick(4) });
+      break;
+    case 13:
+      made(openSocket(task, { type: 'udp', port: 53 + pick(2) }));
+      break;
+    case 14:
+      made(openSocket(task, CONNECTION));
       break;
     default:
       made(task.bpf(BPF_LINK_CREATE, { target_ifindex, prog_fd: progs[0]!, attach_type: BPF_XDP }));
@@ -126,7 +140,11 @@ test(`${STORMS} storms leave nothing`, () => {
   const { kernel, net, task } = world;
   net.init.removeDevice(world.dev);
   // Loaded once, since that is what takes time; every process has fds of its own.
-  const fds = [load(task, returns(2), BPF_PROG_TYPE_XDP), ...[-1, 0, 2].map((code) => load(task, returns(code)))];
+  const fds = [
+    load(task, returns(2), BPF_PROG_TYPE_XDP),
+    ...[-1, 0, 2].map((code) => load(task, returns(code))),
+    load(task, STEER),
+  ];
   const ids = fds.map((fd) => task.prog(fd, 'fd').id);
   let used = 0;
   for (let seed = 1; seed <= STORMS; seed++) {
