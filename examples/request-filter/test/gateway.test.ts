@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 
 import { assemble, encode } from '@libbpf-ts/isa';
@@ -5,6 +6,7 @@ import type { Task } from '@libbpf-ts/kernel';
 import { BPF_F_FIRST } from '@libbpf-ts/mprog';
 import { BPF_LINK_CREATE, BPF_PROG_LOAD, cString } from '@libbpf-ts/uapi';
 import { createKernel, defaultSubsystems } from '@libbpf-ts/vmlinux';
+import { customHook, load } from 'libbpf-ts';
 import { expect, test } from 'vitest';
 
 import { BPF_REQUEST, gateway, openGateway, requestHook } from '../src/gateway.ts';
@@ -63,5 +65,32 @@ test('plug-ins decide about requests, in order, and leave with their owner', asy
     await new Promise((resolve) => server.close(resolve));
   }
   billing.exit();
+  expect(kernel.leaks()).toEqual([]);
+});
+
+test('a plug-in in C: its section names the hook, the loader does the rest', () => {
+  const kernel = createKernel({ subsystems: [...defaultSubsystems, requestHook.subsystem] });
+  const point = openGateway(kernel, 'public');
+  const team = kernel.task('team');
+  const place = customHook(team, { name: 'request public', attachType: BPF_REQUEST, target: point.target });
+  const ask = (path: string): unknown => {
+    const { verdict, context, path: ran } = requestHook.run(point, { method: 1 }, new TextEncoder().encode(path));
+    return [verdict, context.status, context.cost, ran.map(({ prog }) => prog).join(',')];
+  };
+  const object = load(team, readFileSync(new URL('../plug-ins/no-admin.bpf.o', import.meta.url)), {
+    sections: [requestHook.section],
+  });
+  const second = load(team, readFileSync(new URL('../plug-ins/no-admin.bpf.o', import.meta.url)), {
+    sections: [requestHook.section],
+  });
+  const link = object.program('no_admin').attach(place);
+  expect(ask('/admin/keys')).toEqual(['DENY', 404, 2, 'no_admin']);
+  expect(ask('/adm')).toEqual(['ALLOW', 0, 2, 'no_admin']);
+  expect(place.query()).toMatchObject({ revision: 2n, entries: [{ prog_id: object.program('no_admin').id }] });
+  expect(() => second.program('no_admin').attach(place, { expectedRevision: 1n })).toThrow(/ESTALE/);
+  second.program('no_admin').attach(place, { before: link, expectedRevision: 2n });
+  expect(ask('/')).toEqual(['ALLOW', 0, 4, 'no_admin,no_admin']);
+  team.exit();
+  expect(ask('/admin')).toEqual(['ALLOW', 0, 0, '']);
   expect(kernel.leaks()).toEqual([]);
 });

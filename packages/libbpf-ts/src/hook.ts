@@ -103,6 +103,20 @@ class DeviceHook<Type extends string> implements Hook<Type> {
   }
 }
 
+/** What a hook that this package does not know is attached by. */
+export interface CustomHookPlace {
+  /** For messages. */
+  readonly name: string;
+  readonly attachType: number;
+  /** What target_ifindex names. */
+  readonly target: number;
+}
+
+/** A place of an ordered hook of one's own, as `defineHook` of @libbpf-ts/mprog makes them. */
+export function customHook(sys: Syscalls, { name, attachType, target }: CustomHookPlace): Hook<string> {
+  return new DeviceHook<string>(sys, name, attachType, target, true);
+}
+
 function device(sys: Syscalls, nameOrIndex: string | number): number {
   if (typeof nameOrIndex === 'number') return nameOrIndex;
   const index = sys.ifNameToIndex(nameOrIndex);

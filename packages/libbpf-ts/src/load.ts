@@ -21,6 +21,13 @@ import type { MapSpec, ObjectSpec, ProgramSpec } from './spec.ts';
 import { createStructOps, type StructOps } from './struct-ops-map.ts';
 import type { Link } from './bpf-link.ts';
 
+/** Programs in this ELF section are of this type. */
+export interface CustomSection {
+  readonly name: string;
+  readonly prog_type: number;
+  readonly attach_type: number;
+}
+
 export interface LoadOptions extends KconfigOptions {
   /** Names of the programs to load, with the maps that they need; default: all programs and all maps. */
   readonly programs?: readonly string[] | undefined;
@@ -45,6 +52,11 @@ export interface LoadOptions extends KconfigOptions {
   readonly attachTo?: Readonly<Record<string, { readonly program: Program; readonly function: string }>> | undefined;
   /** Program and attach types in place of those of the section, by program name. */
   readonly types?: Readonly<Record<string, { readonly type: number; readonly expected_attach_type?: number }>> | undefined;
+  /**
+   * Sections that libbpf does not know and what their programs are, `hook.section` of a hook made by `defineHook` for instance. A name
+   * stands for `name` and for `name/…`.
+   */
+  readonly sections?: readonly CustomSection[] | undefined;
   /** Entries of a perf event array that leaves its size open; default: one a processor. */
   readonly cpus?: number | undefined;
 }
@@ -169,10 +181,15 @@ export class Loading implements Disposable {
   }
 
   #typed(program: ProgramSpec): ProgramSpec {
-    const given = this.#options.types?.[program.name];
+    const given = this.#options.types?.[program.name] ?? this.#bySection(program.section);
     return given
       ? { ...program, type: given.type, expected_attach_type: given.expected_attach_type ?? 0, source: 'libbpf' }
       : program;
+  }
+
+  #bySection(section: string): { readonly type: number; readonly expected_attach_type: number } | undefined {
+    const found = this.#options.sections?.find(({ name }) => section === name || section.startsWith(`${name}/`));
+    return found && { type: found.prog_type, expected_attach_type: found.attach_type };
   }
 
   #createMap(name: string): BpfMap {

@@ -44,7 +44,8 @@ export function hookVerifier<S extends Struct>(
     funcProto: options.funcProto ?? bpf_base_func_proto,
     contextStruct: context.name,
     packetRead: context.fields.some((each) => each.name === 'data'),
-    ...(range ? { returnRange: () => range } : {}),
+    // A program in C returns an int: its upper half is nobody's business.
+    ...(range ? { returnRange: () => ({ ...range, return32: true }) } : {}),
   };
 }
 
