@@ -35,9 +35,15 @@ const fold = (sum: number): number => ~from32to16(sum) & 0xffff;
 /** `csum_partial` over bytes in the arena. */
 export function csumPartial(u8: Uint8Array, at: number, length: number, seed: number): number {
   let sum = 0;
-  const even = length & ~1;
-  for (let i = 0; i < even; i += 2) sum += u8[at + i]! | (u8[at + i + 1]! << 8);
-  if (even !== length) sum += u8[at + even]!;
+  let i = 0;
+  // Words of 32 bits: a sum of 16-bit ones is the same number modulo 0xffff, but not the same bits where it is all ones.
+  for (; i + 4 <= length; i += 4)
+    sum += (u8[at + i]! | (u8[at + i + 1]! << 8) | (u8[at + i + 2]! << 16) | (u8[at + i + 3]! << 24)) >>> 0;
+  if (i + 2 <= length) {
+    sum += u8[at + i]! | (u8[at + i + 1]! << 8);
+    i += 2;
+  }
+  if (i < length) sum += u8[at + i]!;
   while (sum > 0xffff_ffff) sum = (sum % 0x1_0000_0000) + Math.floor(sum / 0x1_0000_0000);
   return csumAdd(sum, seed);
 }
