@@ -23,6 +23,38 @@ class FrameMasks {
   }
 }
 
+/** A function's instructions in the order in which data flows backwards, each with where it leads. */
+class Flow {
+  /** Three words a place: the instruction, and up to two that may follow, −1 where none does; all twice their distance from the start. */
+  readonly steps: Int32Array;
+  readonly places: Int32Array;
+  /** By place: the first place of an instruction that leads here. */
+  readonly firstFrom: Int32Array;
+  /** By place: a tail call, which may leave the function. */
+  readonly leaves: Uint8Array;
+
+  constructor(env: Env, start: number, size: number) {
+    const order = postorder(env, start);
+    const out = [0, 0];
+    this.steps = new Int32Array(order.length * 3);
+    this.places = new Int32Array(size);
+    this.firstFrom = new Int32Array(order.length).fill(order.length);
+    this.leaves = new Uint8Array(order.length);
+    order.forEach((insn, place) => (this.places[insn - start] = place));
+    order.forEach((insn, place) => {
+      const count = successors(env, insn, out);
+      this.steps[place * 3] = (insn - start) * 2;
+      for (let s = 0; s < 2; s++) {
+        this.steps[place * 3 + 1 + s] = s < count ? (out[s]! - start) * 2 : -1;
+        if (s >= count) continue;
+        const to = this.places[out[s]! - start]!;
+        if (place < this.firstFrom[to]!) this.firstFrom[to] = place;
+      }
+      if (isTailCall(env.insns[insn]!)) this.leaves[place] = 1;
+    });
+  }
+}
+
 /** One function as reached through one chain of calls. */
 class Instance {
   readonly start: number;
@@ -34,6 +66,8 @@ class Instance {
   /** Writes of an instruction were recorded before. */
   readonly visited: Uint8Array;
   updated = false;
+  /** The first place in the flow whose reads or writes changed. */
+  firstChanged = 0;
   dropped = false;
   constructor(start: number, size: number, depth: number, parent: Instance | undefined, callsite: number) {
     this.start = start;
@@ -65,10 +99,12 @@ function chainText(instance: Instance): string {
 export class Liveness {
   readonly #env: Env;
   readonly #roots: Map<number, Instance> = new Map();
-  readonly #orders: Map<number, number[]> = new Map();
+  readonly #flows: Map<number, Flow> = new Map();
   #current: Instance | undefined = undefined;
   #committing: Instance | undefined = undefined;
   #insn = 0;
+  /** Something changed in the round at hand. */
+  #roundChanged = false;
   #wrote = false;
   readonly #writes = new Int32Array(MAX_FRAMES * 2);
 
@@ -154,7 +190,7 @@ export class Liveness {
       if (newLow === oldLow && newHigh === oldHigh) continue;
       masks.written[at * 2] = newLow;
       masks.written[at * 2 + 1] = newHigh;
-      instance.updated = true;
+      this.#changed(instance, at);
       if (!first) instance.dropped = true;
     }
     instance.visited[at] = 1;
@@ -179,7 +215,7 @@ export class Liveness {
     if ((~read[at]! & low) | (~read[at + 1]! & high)) {
       read[at]! |= low;
       read[at + 1]! |= high;
-      instance.updated = true;
+      this.#changed(instance, insn - instance.start);
     }
   }
 
@@ -192,14 +228,26 @@ export class Liveness {
     }
   }
 
+  #changed(instance: Instance, at: number): void {
+    instance.updated = true;
+    const place = this.#flowOf(instance).places[at]!;
+    if (place < instance.firstChanged) instance.firstChanged = place;
+  }
+
+  #flowOf({ start, visited }: Instance): Flow {
+    let flow = this.#flows.get(start);
+    if (!flow) {
+      flow = new Flow(this.#env, start, visited.length);
+      this.#flows.set(start, flow);
+    }
+    return flow;
+  }
+
+  /** Rounds until nothing changes, each from the first place that can. */
   #flow(instance: Instance): void {
     if (!instance.updated) return;
     instance.updated = false;
-    let order = this.#orders.get(instance.start);
-    if (!order) {
-      order = postorder(this.#env, instance.start);
-      this.#orders.set(instance.start, order);
-    }
+    const flow = this.#flowOf(instance);
     const { dropped } = instance;
     instance.dropped = false;
     let outer = false;
@@ -209,39 +257,52 @@ export class Liveness {
       masks?.live.fill(0);
       masks?.writtenLater.fill(0);
     });
-    let rounds = 0;
-    for (let changed = true; changed; rounds++) {
-      changed = false;
-      for (let f = 0; f < instance.frames.length; f++) if (this.#flowFrame(instance, f, order)) changed = true;
+    const end = flow.leaves.length;
+    let rounds = 1;
+    for (let from = dropped ? 0 : instance.firstChanged; from < end;) {
+      const first = from;
+      from = end;
+      this.#roundChanged = false;
+      for (let f = 0; f < instance.frames.length; f++) from = Math.min(from, this.#flowFrame(instance, f, flow, first));
+      if (this.#roundChanged) rounds++;
     }
+    instance.firstChanged = end;
     if (this.#env.log.verbose) this.#env.log.write(`${chainText(instance)} live stack update done in ${rounds} iterations\n`);
     if (outer) this.#passOut(instance);
   }
 
-  /** One round over a frame's masks; true where something changed. */
-  #flowFrame(instance: Instance, frameno: number, order: readonly number[]): boolean {
+  /** One round over a frame's masks from place `first` on; where the next must begin. */
+  #flowFrame(instance: Instance, frameno: number, flow: Flow, first: number): number {
+    const { steps, firstFrom, leaves } = flow;
+    const end = leaves.length;
     const masks = instance.frames[frameno];
-    if (!masks) return false;
-    const { start } = instance;
+    if (!masks) return end;
     const { read, written, writtenLater, live } = masks;
-    const out = [0, 0];
+    const { verbose } = this.#env.log;
+    let next = end;
     let changed = false;
-    for (const insn of order) {
-      const at = (insn - start) * 2;
-      const count = successors(this.#env, insn, out);
+    for (let place = first; place < end; place++) {
+      const at = steps[place * 3]!;
+      const to = steps[place * 3 + 1]!;
+      const also = steps[place * 3 + 2]!;
       let liveLow = 0;
       let liveHigh = 0;
-      let laterLow = count ? -1 : 0;
-      let laterHigh = laterLow;
-      for (let s = 0; s < count; s++) {
-        const to = (out[s]! - start) * 2;
-        liveLow |= live[to]!;
-        liveHigh |= live[to + 1]!;
-        laterLow &= writtenLater[to]!;
-        laterHigh &= writtenLater[to + 1]!;
+      let laterLow = 0;
+      let laterHigh = 0;
+      if (to >= 0) {
+        liveLow = live[to]!;
+        liveHigh = live[to + 1]!;
+        laterLow = writtenLater[to]!;
+        laterHigh = writtenLater[to + 1]!;
+      }
+      if (also >= 0) {
+        liveLow |= live[also]!;
+        liveHigh |= live[also + 1]!;
+        laterLow &= writtenLater[also]!;
+        laterHigh &= writtenLater[also + 1]!;
       }
       // A tail call may leave the function: what follows need not be written.
-      if (isTailCall(this.#env.insns[insn]!)) laterLow = laterHigh = 0;
+      if (leaves[place] === 1) laterLow = laterHigh = 0;
       liveLow = (liveLow & ~written[at]!) | read[at]!;
       liveHigh = (liveHigh & ~written[at + 1]!) | read[at + 1]!;
       laterLow |= written[at]!;
@@ -254,7 +315,8 @@ export class Liveness {
       ) {
         continue;
       }
-      if (this.#env.log.verbose && this.#isLogged(instance, masks, insn)) {
+      const insn = instance.start + (at >> 1);
+      if (verbose && this.#isLogged(instance, masks, insn)) {
         const head = `${chainText(instance)} frame ${frameno} insn ${insn} `;
         this.#logChange(`${head}`, 'live', [live[at]!, live[at + 1]!], [liveLow, liveHigh]);
         this.#logChange(`${head}`, 'written', [writtenLater[at]!, writtenLater[at + 1]!], [laterLow, laterHigh]);
@@ -263,9 +325,12 @@ export class Liveness {
       live[at + 1] = liveHigh;
       writtenLater[at] = laterLow;
       writtenLater[at + 1] = laterHigh;
+      // What leads here from a later place sees it in this round, what leads here from an earlier one in the next.
       changed = true;
+      if (firstFrom[place]! <= place && firstFrom[place]! < next) next = firstFrom[place]!;
     }
-    return changed;
+    if (changed) this.#roundChanged = true;
+    return next;
   }
 
   /** The log speaks of instructions that touch the frame, of the function's first, and of those where states are kept. */
