@@ -27,7 +27,7 @@ export interface Scene {
   readonly hook: 'ingress' | 'egress';
   readonly actions: readonly SceneAction[];
   /** What happens to the target x0 once the filter is there. */
-  readonly then?: 'down' | 'gone';
+  readonly after?: 'down' | 'gone';
 }
 
 /** Packets that came past tc at each device, and what the actions counted. */
@@ -66,12 +66,12 @@ export function play(lab: Lab, scene: Scene): Seen {
   add(1, scene.actions);
   add(2, [{ ...copy, action: 0 }]);
   add(1, [copy, { ...copy, action: 0 }], 5);
-  if (scene.then === 'gone') lab.remove('x0');
-  if (scene.then === 'down') lab.setUp('x0', false);
+  if (scene.after === 'gone') lab.remove('x0');
+  if (scene.after === 'down') lab.setUp('x0', false);
   const arrived = lab.send(scene.hook);
   const row = dumpFilters(lab.sys, { ifindex, parent, chain: 0, prio: 1 }).find(({ handle }) => handle !== 0);
   must(removeQdisc(lab.sys, { ifindex }).result);
-  if (scene.then !== 'gone') lab.remove('x0');
+  if (scene.after !== 'gone') lab.remove('x0');
   return { arrived, stats: (row?.actions ?? []).map(statsText) };
 }
 
@@ -205,12 +205,12 @@ export const scenes: readonly Scene[] = HOOKS.flatMap((hook) => [
         actions: [{ mode, direction, dev: 'c0', action }],
       })),
       { hook, actions: [{ mode, direction, dev: 'c0' }] },
-      ...(['down', 'gone'] as const).flatMap((then): Scene[] => [
-        { hook, then, actions: [{ mode, direction, dev: 'x0' }] },
-        { hook, then, actions: [{ mode, direction, dev: 'x0', action: 0 }] },
+      ...(['down', 'gone'] as const).flatMap((after): Scene[] => [
+        { hook, after, actions: [{ mode, direction, dev: 'x0' }] },
+        { hook, after, actions: [{ mode, direction, dev: 'x0', action: 0 }] },
         {
           hook,
-          then,
+          after,
           actions: [
             { mode, direction, dev: 'x0', action: 3 },
             { mode: 'mirror', direction: 'egress', dev: 'c0', action: 0 },

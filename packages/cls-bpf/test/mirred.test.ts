@@ -19,8 +19,8 @@ function record(): void {
 if (isRecording) record();
 
 const { rows } = JSON.parse(readFileSync(file, 'utf8')) as { readonly rows: readonly { scene: Scene; seen: Seen }[] };
-const nameOf = ({ hook, actions, then = '' }: Scene): string =>
-  `${hook}: ${actions.map(({ mode, direction, dev, action = '' }) => `${mode} ${direction} ${dev} ${action}`).join(', ')} ${then}`;
+const nameOf = ({ hook, actions, after }: Scene): string =>
+  `${hook}: ${actions.map(({ mode, direction, dev, action = '' }) => `${mode} ${direction} ${dev} ${action}`).join(', ')} ${after ?? ''}`;
 
 test('every scene is recorded', () => expect(rows.map(({ scene }) => scene)).toEqual(scenes));
 

@@ -26,6 +26,7 @@ import { LoaderError, type BpfErrorOptions } from './errors.ts';
 import { anchorAttr, type Anchor, type Hook, type Ref } from './hook.ts';
 import type { Handle } from './handle.ts';
 import type { Program } from './program.ts';
+import { whyNotAttached } from './why.ts';
 
 export interface AttachOptions extends Anchor {
   /** Refuse with ESTALE unless the hook is at this revision. */
@@ -55,7 +56,7 @@ function attachToHook(program: Program, hook: Hook, options: AttachOptions): Lin
     BPF_LINK_CREATE,
     attr,
     `cannot attach program ${program.name} to ${hook.name}`,
-    misplaced(program, hook) ?? (options.expectedRevision === undefined ? {} : { arg: 'expected_revision' }),
+    misplaced(program, hook) ?? { why: (errno) => whyNotAttached(hook, options, errno) },
   );
   return new Link(program.sys, fd, hook);
 }
@@ -140,7 +141,9 @@ export function attachWithoutLink(program: Program, hook: Hook, options: AttachO
     ...(replaced ? { replace_bpf_fd: replaced.fd } : {}),
   };
   try {
-    call(program.sys, BPF_PROG_ATTACH, attr, `cannot attach program ${program.name} to ${hook.name}`);
+    call(program.sys, BPF_PROG_ATTACH, attr, `cannot attach program ${program.name} to ${hook.name}`, {
+      why: (errno) => whyNotAttached(hook, options, errno),
+    });
   } finally {
     if (replaced?.borrowed === false) program.sys.close(replaced.fd);
   }
@@ -170,5 +173,7 @@ export function detachWithoutLink(program: Handle, hook: Hook, options: { readon
     attach_type: hook.attachType,
     expected_revision: options.expectedRevision ?? 0n,
   };
-  call(program.sys, BPF_PROG_DETACH, attr, `cannot detach from ${hook.name}`);
+  call(program.sys, BPF_PROG_DETACH, attr, `cannot detach from ${hook.name}`, {
+    why: (errno) => whyNotAttached(hook, options, errno),
+  });
 }

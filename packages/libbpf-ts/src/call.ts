@@ -2,6 +2,7 @@
 
 import type { BpfAttr, BpfCmdNumber, Syscalls } from '@libbpf-ts/uapi';
 import { BpfError, commandName, type BpfErrorOptions } from './errors.ts';
+import type { Reason } from './why.ts';
 
 /** Why a kernel refused its last call, where it can tell: the in-process kernel can, Linux cannot. */
 interface ExplainingSyscalls {
@@ -19,16 +20,25 @@ export function call<C extends BpfCmdNumber>(
   cmd: C,
   attr: BpfAttr<C>,
   what: string,
-  options: BpfErrorOptions = {},
+  options: RefusalOptions = {},
 ): number {
   const result = sys.bpf(cmd, attr);
   if (result >= 0) return result;
   throw refusal(sys, result, commandName(cmd), what, options);
 }
 
+export interface RefusalOptions extends BpfErrorOptions {
+  /** The failed check, by errno, for kernels that do not tell it. */
+  readonly why?: ((errno: number) => Reason | undefined) | undefined;
+}
+
 /** The error for a result below zero, with the kernel's own words where it gives them. */
-export function refusal(sys: Syscalls, result: number, syscall: string, what: string, options: BpfErrorOptions = {}): BpfError {
+export function refusal(sys: Syscalls, result: number, syscall: string, what: string, options: RefusalOptions = {}): BpfError {
   const told = (sys as ExplainingSyscalls).lastError;
-  const detail = [what, told?.detail].filter((part) => part).join(': ');
-  return new BpfError(result, syscall, detail, { arg: options.arg ?? told?.argument, hint: options.hint ?? HINTS[-result] });
+  const guess = told ? undefined : options.why?.(result);
+  const detail = [what, told?.detail ?? guess?.words].filter((part) => part).join(': ');
+  return new BpfError(result, syscall, detail, {
+    arg: options.arg ?? told?.argument ?? guess?.arg,
+    hint: options.hint ?? HINTS[-result],
+  });
 }

@@ -33,6 +33,8 @@ export { generateSkeleton } from './skeleton.ts';
 export type { SkeletonOptions } from './skeleton.ts';
 export { RingBuffer, UserRingBuffer } from './ringbuf.ts';
 export type { RingBufferOptions } from './ringbuf.ts';
+export { trafficControl } from './tc.ts';
+export type { TrafficControl } from './tc.ts';
 export { StructOps } from './struct-ops-map.ts';
 export type {
   ExternSpec,

@@ -117,7 +117,7 @@ function expectRevision(list: MprogList<unknown, unknown>, expected: bigint | un
 
 function owned(item: MprogItem<{ readonly id: number }, unknown>): KernelError {
   const owner = item.link === null ? 'is attached without a link' : 'belongs to a link';
-  return new KernelError('EBUSY', `program ${item.prog.id} ${owner}: only its owner may change it`);
+  return new KernelError('EBUSY', `program ${item.prog.id} ${owner}: only its owner may change it`, 'replace_bpf_fd');
 }
 
 /** `bpf_mprog_pos_exact`: the index of this program, which must be owned as given. */
