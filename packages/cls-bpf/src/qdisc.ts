@@ -98,6 +98,7 @@ function checkOtherParent(there: Qdisc | undefined, message: QdiscMessage): void
     throw new TcRefusal('EINVAL', 'Cannot move an existing qdisc to a different parent', 'parent');
   if (!isSet(message, NLM_F_CREATE)) throw needsCreate();
   checkKnownKind(kind);
+  checkBlockNumbers(message);
   throw new KernelError('EOPNOTSUPP', `${kind} goes under the parent ffff:fff1 only`, 'parent');
 }
 
@@ -105,6 +106,12 @@ const needsCreate = (): TcRefusal => new TcRefusal('ENOENT', 'Qdisc not found. T
 
 function checkKnownKind(kind: string | undefined): asserts kind is Qdisc['kind'] {
   if (kind !== 'clsact' && kind !== 'ingress') throw new TcRefusal('ENOENT', 'Specified qdisc kind is unknown', 'kind');
+}
+
+/** An ingress qdisc has no egress side that could be shared. */
+function checkBlockNumbers({ kind, egressBlock }: QdiscMessage): void {
+  if (kind === 'ingress' && egressBlock)
+    throw new TcRefusal('EOPNOTSUPP', 'Egress block sharing is not supported', 'egressBlock');
 }
 
 function createQdisc(state: TcState, message: QdiscMessage): void {
@@ -115,8 +122,7 @@ function createQdisc(state: TcState, message: QdiscMessage): void {
 function replaceQdisc(state: TcState, message: QdiscMessage): void {
   const { device, kind, ingressBlock, egressBlock } = message;
   checkKnownKind(kind);
-  if (kind === 'ingress' && egressBlock)
-    throw new TcRefusal('EOPNOTSUPP', 'Egress block sharing is not supported', 'egressBlock');
+  checkBlockNumbers(message);
   const old = state.qdiscs.get(device);
   const taken = [old?.ingress.index, old?.egress?.index];
   if (
