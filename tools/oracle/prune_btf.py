@@ -33,9 +33,10 @@ OBJECTS += [
     'inode', 'kallsym_iter', 'netlink_sock', 'pid', 'qstr', 'rq',
     'sched_class', 'skb_shared_info', 'tc_bbr_info', 'tcp_cc_info',
 ]
+OBJECTS += ['ethhdr', 'iphdr', 'bpf_tcp_sock']
 OBJECT_TYPEDEFS = [
-    'btf_trace_cgroup_mkdir', 'btf_trace_kfree_skb', 'btf_trace_sched_pi_setprio', 'btf_trace_sched_switch',
-    'btf_trace_sys_enter', 'btf_trace_task_newtask',
+    'btf_trace_bpf_trace_printk', 'btf_trace_cgroup_mkdir', 'btf_trace_kfree_skb', 'btf_trace_sched_pi_setprio',
+    'btf_trace_sched_switch', 'btf_trace_sys_enter', 'btf_trace_task_newtask', 'btf_trace_tcp_retransmit_skb',
 ]
 WRAPPING = (btf.PTR, btf.TYPEDEF, btf.VOLATILE, btf.CONST, btf.RESTRICT, btf.FUNC, btf.TYPE_TAG, btf.VAR)
 

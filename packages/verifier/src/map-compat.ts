@@ -42,7 +42,6 @@ const HELPERS_OF_MAP: ReadonlyMap<number, readonly number[]> = new Map([
     [
       F.BPF_FUNC_sk_redirect_map,
       F.BPF_FUNC_sock_map_update,
-      F.BPF_FUNC_map_delete_elem,
       F.BPF_FUNC_msg_redirect_map,
       F.BPF_FUNC_sk_select_reuseport,
       F.BPF_FUNC_map_lookup_elem,
@@ -53,7 +52,6 @@ const HELPERS_OF_MAP: ReadonlyMap<number, readonly number[]> = new Map([
     [
       F.BPF_FUNC_sk_redirect_hash,
       F.BPF_FUNC_sock_hash_update,
-      F.BPF_FUNC_map_delete_elem,
       F.BPF_FUNC_msg_redirect_hash,
       F.BPF_FUNC_sk_select_reuseport,
       F.BPF_FUNC_map_lookup_elem,
