@@ -16,7 +16,7 @@ export {
 } from './dynptr.ts';
 export type { HelperRow } from './helpers/define.ts';
 export { mapHelpers, mapKfuncs } from './helpers/index.ts';
-export type { KfuncRow } from './helpers/kfuncs.ts';
+export type { KfuncRow } from './helpers/kfunc-row.ts';
 export { seedRandom } from './helpers/time.ts';
 export { checkLocalStorageAttr } from './later.ts';
 export { mapTypes } from './map-types.ts';

@@ -1,23 +1,12 @@
 /** kfuncs that every program type may have: number iterators, critical sections, dynptr views, text. */
 
-import type { HelperFactory, Kernel } from '@libbpf-ts/kernel';
-import type { HelperType, VmHelper } from '@libbpf-ts/vm';
+import type { Kernel } from '@libbpf-ts/kernel';
 
 import { clearDynptr, dynptrData, dynptrIsReadOnly, dynptrOffset, dynptrSize, moveDynptr } from '../dynptr.ts';
 import { E2BIG, EINVAL, ENOENT, ERANGE } from '../errno.ts';
 import { rangeOf } from './dynptr.ts';
-
-/** A row of the table of kfuncs: name and factory. */
-export type KfuncRow = readonly [name: string, factory: HelperFactory];
-
-function kfunc(
-  name: string,
-  args: readonly HelperType[],
-  returns: VmHelper['returns'],
-  make: (kernel: Kernel) => (...args: number[]) => number,
-): KfuncRow {
-  return [name, (kernel) => ({ name, args, returns, run: make(kernel) })];
-}
+import { kfunc, type KfuncRow } from './kfunc-row.ts';
+import { resLockKfuncs } from './res-locks.ts';
 
 const nothing = (): (() => number) => () => 0;
 /** BPF_MAX_LOOPS. */
@@ -183,4 +172,4 @@ const texts: readonly KfuncRow[] = [
   ),
 ];
 
-export const mapKfuncs: readonly KfuncRow[] = [...iterators, ...sections, ...dynptrs, ...texts];
+export const mapKfuncs: readonly KfuncRow[] = [...iterators, ...sections, ...resLockKfuncs, ...dynptrs, ...texts];
