@@ -3,12 +3,12 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 
 import { linuxKernel } from '@libbpf-ts/linux';
-import { defaultEngines } from '@libbpf-ts/vm';
 import { createKernel } from '@libbpf-ts/vmlinux';
 
+import { HELP, parseArguments, UsageError } from './arguments.ts';
+import type { BenchArguments } from './arguments.ts';
 import { chainTable, measureChain } from './chain.ts';
 import type { Chain } from './chain.ts';
 import { costs, costsTable, firstLoad } from './costs.ts';
@@ -23,27 +23,29 @@ import type { Side } from './side.ts';
 import { measureVerifier } from './verifier/measure.ts';
 import { verifierTable } from './verifier/table.ts';
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string' },
-    only: { type: 'string' },
-    engines: { type: 'string' },
-    rounds: { type: 'string', default: '9' },
-    slice: { type: 'string', default: '12' },
-  },
-});
-
-const rounds = { rounds: Number(values.rounds), slice: Number(values.slice) };
-const only = values.only?.split(',');
+const options = optionsOf(process.argv.slice(2));
+const { only, rounds, slice } = options;
 const kernel = liveKernel();
 const noKernel = 'reason' in kernel ? kernel.reason : undefined;
-if (values.only === 'verifier') measureVerification();
-else if (values.only === 'maps') writeJson({ maps: mapOperations() });
-else if (values.only === 'tcx') writeJson({ tcx: chain() });
+if (options.help) process.stdout.write(HELP);
+else if (only?.includes('verifier')) measureVerification();
+else if (only?.join() === 'maps') writeJson({ maps: mapOperations() });
+else if (only?.join() === 'tcx') writeJson({ tcx: chain() });
 else measureEngines();
 
+/** Ends the process with exit code 2 for a command line that makes no sense. */
+function optionsOf(words: readonly string[]): BenchArguments {
+  try {
+    return parseArguments(words);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`bench: ${error.message}\n`);
+    process.exit(2);
+  }
+}
+
 function measureVerification(): void {
-  const found = measureVerifier({ rounds: Number(values.rounds), largest: 10, step: 4, sample: 9, processes: 3 });
+  const found = measureVerifier({ rounds, largest: 10, step: 4, sample: 9, processes: 3 });
   process.stdout.write('reason' in found ? `not measured: ${found.reason}\n` : verifierTable(found));
   if ('reason' in found) process.exitCode = 1;
   else writeJson(found);
@@ -51,23 +53,23 @@ function measureVerification(): void {
 
 function mapOperations(): MapRow[] {
   const live = noKernel === undefined ? linuxKernel() : undefined;
-  const rows = measureMaps(createKernel({ engine: 'jit' }).task('bench'), live, rounds.rounds, rounds.slice);
+  const rows = measureMaps(createKernel({ engine: 'jit' }).task('bench'), live, rounds, slice);
   process.stdout.write(mapsTable(rows, noKernel));
   return rows;
 }
 
 function chain(): Chain {
-  const found = measureChain(rounds.rounds, rounds.slice);
+  const found = measureChain(rounds, slice);
   process.stdout.write(chainTable(found));
   return found;
 }
 
 function measureEngines(): void {
-  const engines = values.engines?.split(',') ?? defaultEngines.map(({ name }) => name);
+  const { engines } = options;
   const cold = engines.map(firstLoad);
   const sides: Side[] = [...engines.map(ours), ...('side' in kernel ? [kernel.side] : [])];
   const kinds = [EMPTY, ...KINDS.filter((kind) => !only || only.includes(kind))];
-  const measured = kinds.map((name) => measure(benchProgram(name), sides, rounds));
+  const measured = kinds.map((name) => measure(benchProgram(name), sides, { rounds, slice }));
   const names = sides.map(({ name }) => name);
   const result = report(measured, names, noKernel);
   process.stdout.write(result.text);
@@ -80,8 +82,8 @@ function measureEngines(): void {
 }
 
 function writeJson(found: object): void {
-  if (values.json !== undefined)
-    writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', values.json), `${JSON.stringify(found, null, 1)}\n`);
+  if (options.json !== undefined)
+    writeFileSync(resolve(process.env['INIT_CWD'] ?? '.', options.json), `${JSON.stringify(found, null, 1)}\n`);
 }
 
 function liveKernel(): { side: Side } | { reason: string } {
