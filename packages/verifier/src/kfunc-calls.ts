@@ -31,6 +31,8 @@ export function checkKfuncCall(env: Env, insn: BpfInsn): boolean {
   if (env.cur.activeLocks && !(insn.off === 0 && func && mayCallLocked(func.name))) {
     env.refuse('EINVAL', 'function calls are not allowed while holding a lock');
   }
+  // Judged when all paths are done: it must be on none.
+  if (insn.imm === 0) return false;
   if (!row || !func) {
     return env.refuse('EACCES', `calling kernel function ${func?.name ?? '<unknown>'} is not allowed`);
   }

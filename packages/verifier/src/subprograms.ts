@@ -15,6 +15,13 @@ export const isTailCall = ({ code, src_reg, imm }: BpfInsn): boolean =>
 export const isKfuncCall = (code: number, src: number): boolean => code === 0x85 && src === 2;
 export const isPseudoFunc = (code: number, src: number): boolean => code === 0x18 && src === 4;
 
+/** The id must be a function's; a module's BTF comes by fd_array, and no module is here. An id of 0 is judged where it is reached. */
+function checkKfuncId(env: Env, id: number, off: number): void {
+  if (id === 0 && off === 0) return;
+  if (off !== 0) env.refuse(off < 0 ? 'EINVAL' : 'EPROTO', 'failed to find BTF for kernel function');
+  if (env.kernelBtf && env.kernelBtf.type(id)?.kind !== 'FUNC') env.refuse('EINVAL', `kernel btf_id ${id} is not a function`);
+}
+
 /** Makes `env.subprogs`, sorted by start, with their ends. */
 export function findSubprograms(env: Env): void {
   const { insns } = env;
@@ -28,6 +35,7 @@ export function findSubprograms(env: Env): void {
     }
     if (!isFunction) {
       if (!env.facts.gplCompatible) env.refuse('EINVAL', 'cannot call kernel function from non-GPL compatible program');
+      checkKfuncId(env, imm, insns[i]!.off);
       const kfunc = kfuncRow(env, imm, insns[i]!.off);
       // No device here takes programs of its own.
       if (kfunc && kfunc.name.startsWith('bpf_xdp_metadata_'))

@@ -29,7 +29,7 @@ import { resolvePseudoLoads } from './pseudo-loads.ts';
 import { SccTracker } from './scc-visits.ts';
 import { computeSccs } from './scc.ts';
 import { checkStackDepth } from './stack-depth.ts';
-import { checkSubprograms, findSubprograms } from './subprograms.ts';
+import { checkSubprograms, findSubprograms, isKfuncCall } from './subprograms.ts';
 import type {
   VerifiedCall,
   VerifiedSubprogram,
@@ -97,6 +97,7 @@ export class Verifier {
       this.#closeGlobal();
       if (next < 0) {
         checkStackDepth(env);
+        refuseNamelessKfuncs(env);
         return true;
       }
       const subprog = env.subprogs[next]!;
@@ -135,6 +136,12 @@ export function prepare(env: Env): void {
   computeSccs(env);
   env.sccs = new SccTracker(env);
   computeLiveRegisters(env);
+}
+
+/** A kernel function with the id 0 may stand only where nothing leads (`fixup_kfunc_call`). */
+function refuseNamelessKfuncs(env: Env): void {
+  const found = env.insns.some(({ code, src_reg, imm }, at) => isKfuncCall(code, src_reg) && imm === 0 && env.seen[at] === 1);
+  if (found) env.refuse('EINVAL', 'invalid kernel function call not eliminated in verifier pass');
 }
 
 /** Program types that need CAP_PERFMON (`is_perfmon_prog_type`). */

@@ -75,6 +75,10 @@ const STRUCT_OPS: Row[] = [
 ];
 
 const KFUNCS: Row[] = [
+  ['calls a type', `call kernel-function#7\n${PASS}`],
+  ['calls a type where nothing leads', `r0 = 0\nexit\ncall kernel-function#7\n${PASS}`],
+  ['calls what kernel BTF does not have', `call kernel-function#999999999\n${PASS}`],
+  ['calls no function', `call kernel-function#0\n${PASS}`],
   [
     'takes and gives back a task',
     `r1 = *(u64 *)(r1 +8)\ncall kfunc bpf_task_acquire\nif r0 == 0 goto out\nr1 = r0\ncall kfunc bpf_task_release\nout:\n${PASS}`,
