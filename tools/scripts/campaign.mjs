@@ -4,6 +4,8 @@
  *
  * soundness  accepted programs touch only the objects that are theirs, in the paranoid interpreter
  * verdicts   the verifier against the running kernel, half of the programs accepted
+ * reaching   the same for programs that reach further: iterators, sections, slices, global functions, timers, more types
+ * limited    the same for programs of those who have CAP_BPF and CAP_NET_ADMIN alone
  * mutants    the same for programs of the corpus with one instruction changed
  * engines    results of the engines among each other
  * results    results of the engines and of the running kernel
@@ -29,6 +31,8 @@ const vitest = (file, name, environment) => (count, seed) =>
 const campaigns = {
   soundness: vitest('soundness', 'programs', (count, seed) => ({ SOUNDNESS: count, SOUNDNESS_SEED: seed })),
   verdicts: vitest('random-live', 'random', (count, seed) => ({ RANDOM_PROGRAMS: count, RANDOM_SEED: seed })),
+  reaching: vitest('random-live', 'reaching', (count, seed) => ({ REACHING_PROGRAMS: count, RANDOM_SEED: seed })),
+  limited: vitest('random-live', 'limited', (count, seed) => ({ LIMITED_PROGRAMS: count, RANDOM_SEED: seed })),
   mutants: vitest('random-live', 'mutants', (count, seed) => ({ MUTANTS: count, RANDOM_SEED: seed })),
   engines: (count, seed) => run([join(root, 'apps/bench/dist/agree.js'), '--count', count, '--seed', seed]),
   results: (count, seed) =>

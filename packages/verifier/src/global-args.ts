@@ -114,8 +114,9 @@ function pointerArg(env: Env, btf: VerifierBtf, pointer: BtfTypeView, tags: read
 
 function memory(env: Env, btf: VerifierBtf, pointer: BtfTypeView, nonnull: boolean, index: number): GlobalArg {
   const size = sizeOf(btf, pointer.type);
-  if (size !== 0) return { kind: 'mem', size, flags: nonnull ? 0 : T.PTR_MAYBE_NULL };
   const { type } = skipModifiers(btf, pointer.type);
+  const isEmpty = type?.kind === 'STRUCT' || type?.kind === 'UNION';
+  if (size !== 0 || isEmpty) return { kind: 'mem', size, flags: nonnull ? 0 : T.PTR_MAYBE_NULL };
   return env.refuse('EINVAL', `arg#${index} reference type('${kindText(type)}') size cannot be determined: -22`);
 }
 

@@ -1,5 +1,13 @@
 /** Arguments of a helper against its prototype, in order (`check_func_arg`). */
 
+import {
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_SYSCALL,
+  BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_TRACING,
+} from '@libbpf-ts/uapi';
 import type { ArgSpec, ProtoSpec } from './arg-types.ts';
 import { processDynptrArg, quietSlotOf } from './dynptr-args.ts';
 import { readBtfPointer } from './btf-access.ts';
@@ -357,11 +365,24 @@ export function checkHelperMem(
       return checkStackRange(env, regno, reg, reg.off, size, zeroAllowed, writes, meta);
     case T.PTR_TO_BTF_ID:
       return readBtfPointer(env, reg, { regno, off: reg.off, size, write: false, value: -1 }, reg.off);
+    case T.PTR_TO_CTX:
+      if (zeroAllowed && size === 0 && CONTEXT_AS_IS.has(env.facts.prog_type)) return undefined;
+      return env.refuse('EACCES', `R${regno} type=${name} expected=fp`);
     default:
       if (zeroAllowed && size === 0 && isZero(reg)) return undefined;
       return env.refuse('EACCES', `R${regno} type=${name} expected=fp`);
   }
 }
+
+/** Types whose programs see their context as it is (no `convert_ctx_access`): no bytes of it are memory like any other. */
+const CONTEXT_AS_IS: ReadonlySet<number> = new Set([
+  BPF_PROG_TYPE_KPROBE,
+  BPF_PROG_TYPE_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT,
+  BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+  BPF_PROG_TYPE_TRACING,
+  BPF_PROG_TYPE_SYSCALL,
+]);
 
 /** The constant that a key of an array map is known to be, −1 where it is not. */
 function constantKey(env: Env, key: Reg, size: number): number {

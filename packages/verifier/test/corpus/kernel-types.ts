@@ -160,6 +160,25 @@ const KFUNCS: Row[] = [
     tpBtf,
   ],
   ['a CPU mask that is lost', `call kfunc bpf_cpumask_create\n${PASS}`, tpBtf],
+  ['calls what is no function', `call kernel-function#7\n${PASS}`],
+  ['calls what is no function where nothing goes', `r0 = 0\nif r0 == 0 goto out\ncall kernel-function#7\nout:\n${PASS}`],
+  ['calls a function that is missing', `call kernel-function#0\n${PASS}`],
+  ['calls a function that is missing where nothing goes', `r0 = 0\nif r0 == 0 goto out\ncall kernel-function#0\nout:\n${PASS}`],
+  [
+    'a global function of an empty struct is given the context of a kprobe',
+    `.func main ctx\nr2 = 1\ncall @g\n${PASS}\n.global g ctx int\n${PASS}`,
+    { type: 'kprobe' },
+  ],
+  [
+    'a global function of an empty struct is given the context of xdp',
+    `.func main ctx\nr2 = 1\ncall @g\n${PASS}\n.global g ctx int\n${PASS}`,
+    { type: 'xdp' },
+  ],
+  [
+    'a global function of an empty struct is given the context of a tracepoint',
+    `.func main ctx\nr2 = 1\ncall @g\n${PASS}\n.global g ctx int\n${PASS}`,
+    { type: 'tracepoint' },
+  ],
   ['throws', `r1 = 0\ncall kfunc bpf_throw\n${PASS}`],
 ];
 

@@ -7,7 +7,7 @@ import type { Program } from './case.ts';
 import { Random } from './random.ts';
 import { NONE, NUMBER, SETTINGS, VALUES, Writer } from './random-writer.ts';
 
-class CallingWriter extends Writer {
+export class CallingWriter extends Writer {
   protected override fresh(): Writer {
     const inner = new CallingWriter(this.random, this.setting, this.slip);
     inner.described = this.described;
