@@ -3,7 +3,7 @@
 import type { BpfInsn } from '@libbpf-ts/isa';
 import { BPF_FUNC_tail_call } from '@libbpf-ts/uapi';
 import { type Env, SubprogInfo } from './env.ts';
-import { checkKfuncId, kfuncRow } from './kfunc-meta.ts';
+import { kfuncRow } from './kfunc-meta.ts';
 import { exceptionCallbackStart } from './exceptions.ts';
 
 /** A call of another function of the program. */
