@@ -46,6 +46,7 @@ const recorders = {
   ],
   'prog-run': [...python('record_prog_run.py'), join(root, 'apps/bpftool/test/oracle/prog-run.jsonl')],
   traffic: [...python('record_traffic.py'), join(root, 'packages/net/test/oracle/traffic.jsonl')],
+  fib: [...python('record_fib.py'), join(root, 'packages/net/test/oracle/fib.jsonl')],
   sockets: [...python('record_sockets.py'), join(root, 'packages/net/test/oracle/sockets.jsonl')],
   'objects-btf': python('prune_btf.py', join(root, 'fixtures/objects/vmlinux-part.btf'), 'objects'),
   'managed-objects': [

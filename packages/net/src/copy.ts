@@ -32,6 +32,7 @@ export function copyNamespace(
 
 export function copyRoutes(from: NetNamespace, to: NetNamespace, twins: Map<NetDevice, NetDevice>): void {
   to.routes.push(...from.routes.map((route) => ({ ...route, dev: twins.get(route.dev)! })));
+  to.rules.push(...from.rules);
   to.neighbours.push(...from.neighbours.map((entry) => ({ ...entry, dev: twins.get(entry.dev)! })));
 }
 

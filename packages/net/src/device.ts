@@ -122,15 +122,31 @@ export class NetDevice implements Twinnable {
   }
 }
 
-/** A route; the longest prefix wins, then the lower metric. */
+/** RTN_*. All but `unicast` end a lookup. */
+export type RouteType = 'unicast' | 'local' | 'broadcast' | 'anycast' | 'blackhole' | 'unreachable' | 'prohibit';
+
+/** A route; in one table the longest prefix wins, then the lower metric. */
 export interface Route {
   readonly dst: InterfaceAddress;
   readonly dev: NetDevice;
   readonly via?: Uint8Array;
   readonly src?: Uint8Array;
-  readonly type?: 'unicast' | 'local' | 'blackhole' | 'unreachable' | 'prohibit';
+  readonly type?: RouteType;
   readonly mtu?: number;
+  /** Only a locked MTU counts for packets that are forwarded. */
+  readonly mtuLocked?: boolean;
   readonly metric?: number;
+  /** 254 (main) by default, 255 (local) for those of type local, broadcast and anycast. */
+  readonly table?: number;
+}
+
+/** A rule of policy routing (`ip rule add fwmark MARK/MASK lookup TABLE`), for both families. It comes behind the local table. */
+export interface FibRule {
+  readonly priority: number;
+  readonly mark: number;
+  /** All bits by default. */
+  readonly mask?: number;
+  readonly table: number;
 }
 
 export interface Neighbour {
@@ -157,6 +173,7 @@ export class NetNamespace implements Twinnable {
   readonly #byIndex: Map<number, NetDevice> = new Map();
   #lastIndex = 0;
   readonly routes: Route[] = [];
+  readonly rules: FibRule[] = [];
   readonly neighbours: Neighbour[] = [];
   readonly sockets: Set<Socket> = new Set();
   /** net.ipv4.ip_forward, for bpf_fib_lookup. */
@@ -276,11 +293,13 @@ export class NetNamespace implements Twinnable {
     dev: NetDevice;
     via?: string;
     src?: string;
-    type?: Route['type'];
+    type?: RouteType;
     mtu?: number;
+    mtuLocked?: boolean;
     metric?: number;
+    table?: number;
   }): void {
-    const { via, src, type, mtu, metric } = route;
+    const { via, src, type, mtu, mtuLocked, metric, table } = route;
     this.routes.push({
       dst: parsePrefix(route.dst),
       dev: route.dev,
@@ -288,7 +307,9 @@ export class NetNamespace implements Twinnable {
       ...(src === undefined ? {} : { src: ipBytes(src) }),
       ...(type === undefined ? {} : { type }),
       ...(mtu === undefined ? {} : { mtu }),
+      ...(mtuLocked === undefined ? {} : { mtuLocked }),
       ...(metric === undefined ? {} : { metric }),
+      ...(table === undefined ? {} : { table }),
     });
   }
 

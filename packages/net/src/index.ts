@@ -56,13 +56,15 @@ export type {
   DeviceStats,
   InterfaceAddress,
   Neighbour,
+  FibRule,
   Route,
+  RouteType,
   TcRunner,
   TcSide,
   XdpRunner,
 } from './device.ts';
-export { fibLookup, inPrefix, isLocal, neighbourOf } from './fib.ts';
-export type { FibResult } from './fib.ts';
+export { fibLookup, inPrefix, isLocal, neighbourOf, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './fib.ts';
+export type { FibQuery, FibResult } from './fib.ts';
 export { Socket } from './socket.ts';
 export type { Datagram, SocketOptions, TcpState } from './socket.ts';
 export { openSocket, SocketFile, socketOf } from './socket-file.ts';

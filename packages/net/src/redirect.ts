@@ -46,7 +46,8 @@ export function forward(net: Net, target: NetDevice, skb: Skb, flags: number): O
 
 /** `is_skb_forwardable`. */
 export function forwardable(target: NetDevice, skb: Skb): boolean {
-  return target.up && skb.len <= target.mtu + ETH_HLEN + VLAN_HLEN;
+  if (!target.up) return false;
+  return skb.get('gso_size') !== 0 || skb.len <= target.mtu + ETH_HLEN + VLAN_HLEN;
 }
 
 /** bpf_redirect_peer: from a host-side veth at ingress straight into the namespace of the other end. */
@@ -68,12 +69,22 @@ function toNeighbour(net: Net, target: NetDevice, skb: Skb, nexthop: Uint8Array 
   const six = skb.protocol === ETH_P_IPV6;
   if ((!six && skb.protocol !== ETH_P_IP) || skb.len < ETH_HLEN + (six ? 40 : 20)) return dropped(net, target, skb);
   const daddr = six ? u8.slice(at + 24, at + 40) : u8.slice(at + 16, at + 20);
-  const hop = nexthop ?? fibLookup(target.netns, daddr)?.nexthop ?? daddr;
+  const hop = nexthop ?? nextHop(target, daddr);
   const mac = hop && neighbourOf(target.netns, target, hop);
   if (!mac) return dropped(net, target, skb);
   u8.set(mac, skb.data);
   u8.set(target.mac, skb.data + 6);
   return (net.send(target, skb) ?? 'dropped') === 'dropped' ? 'dropped' : 'redirected';
+}
+
+/**
+ * Where a packet that leaves by `target` goes next (`bpf_out_neigh_v4`, `bpf_out_neigh_v6`). IPv4 takes an address that it has no route to by
+ * this device for a neighbour.
+ */
+function nextHop(target: NetDevice, daddr: Uint8Array): Uint8Array | undefined {
+  const route = fibLookup(target.netns, daddr, { oif: target });
+  if (route?.type === 'unicast') return route.dev === target ? route.nexthop : undefined;
+  return daddr.length === 4 && route?.type !== 'local' ? daddr : undefined;
 }
 
 /** XDP_REDIRECT: to the device that bpf_redirect or a map entry names, past its tc hooks. */
