@@ -4,12 +4,14 @@
     record_skb_helpers.py > OUT.jsonl
 
 Needs root; works in a network namespace of its own. Every program puts the call's result and what it can see of the packet
-afterwards into skb->cb, which comes back in ctx_out.
+afterwards into skb->cb, which comes back in ctx_out. Cases with `gso` give the packet gso_segs and gso_size in ctx_in; their programs leave
+what these are afterwards in skb->mark, and wire_len in skb->priority. A device m0 (7) of MTU 1500 is there for them.
 """
 
 import ctypes
 import json
 import struct
+import subprocess
 import sys
 
 import bpf
@@ -106,6 +108,7 @@ PACKETS = {
     'vlan': MAC + u16(0x8100) + u16(0x2005) + u16(0x0800) + ipv4(17, UDP),
     'qinq': MAC + u16(0x88A8) + u16(0x0007) + u16(0x8100) + u16(0x2005) + u16(0x0800) + ipv4(17, UDP),
     'arp': MAC + u16(0x0806) + bytes(46),
+    'large': MAC + u16(0x0800) + ipv4(17, struct.pack('>HHHH', 4000, 53, 8 + 1900, 0) + bytes(range(100)) * 19),
     'short': MAC + u16(0x0800) + ipv4(17, b''),
 }
 
@@ -240,17 +243,61 @@ def tunnel_cases():
                        call('skb_get_tunnel_opt', 'ctx', stack(-128), size), result_of_stack(-128, 32)), ('ipv4',))
 
 
-def run(fd, packet):
+def gso_after():
+    """mark = gso_size << 16 | gso_segs, priority = wire_len; the result stays."""
+    return (i(0xBF, 7, 0) + i(0x61, 1, CTX, 176) + i(0x61, 2, CTX, 164) + i(0x67, 1, imm=16) + i(0x4F, 1, 2) + i(0x63, CTX, 1, 8)
+            + i(0x61, 1, CTX, 160) + i(0x63, CTX, 1, 32) + i(0xBF, 0, 7))
+
+
+def gso_calls():
+    both, ipv4 = ('ipv4', 'ipv6'), ('ipv4',)
+    for flags in (0, 1, 2, 3, 2 | 8, 3 | 8, 2 | 16, 3 | 16, 4, 5, 5 | 16, 32, 33, 128, 129, 256, 257, 2 | 64 | (14 << 56), 3 | 16 | 64 | (14 << 56)):
+        for by in (28, 0, -8):
+            for mode in (0, 1):
+                yield f'skb_adjust_room {by} {mode} {flags:#x}', call('skb_adjust_room', 'ctx', by, mode, flags), both
+    for proto in (0x0008, 0xDD86):
+        yield f'skb_change_proto {proto:#x}', call('skb_change_proto', 'ctx', proto, 0), both
+    for length in (0, 20, 60, 106, 200, 70000):
+        yield f'skb_change_tail {length}', call('skb_change_tail', 'ctx', length, 0), ipv4
+    for room in (0, 14, 15958, 15959, 20000):
+        yield f'skb_change_head {room}', call('skb_change_head', 'ctx', room, 0), ipv4
+    for target in (0, 7, 999):
+        for length, difference, flags in ((0, 0, 0), (0, 0, 1), (1500, 0, 0), (1501, 0, 0), (1501, 0, 1), (0, 1394, 0), (0, 1409, 0), (0, 1, 1), (0, -200, 0), (65536, 0, 0)):
+            yield (f'check_mtu {target} {length} {difference} {flags}',
+                   put_stack(-128, struct.pack('<I', length)) + call('check_mtu', 'ctx', target, stack(-128), difference, flags) + result_of_stack(-128, 4), ('ipv4', 'large'))
+    yield 'skb_vlan_push', call('skb_vlan_push', 'ctx', 0x0081, 5), ipv4
+    yield 'skb_vlan_push twice', call('skb_vlan_push', 'ctx', 0x0081, 5) + call('skb_vlan_push', 'ctx', 0x0081, 6), ipv4
+    yield 'skb_vlan_pop', call('skb_vlan_pop', 'ctx'), ('vlan',)
+    yield 'skb_pull_data', call('skb_pull_data', 'ctx', 106), ipv4
+    yield 'skb_store_bytes', call('skb_store_bytes', 'ctx', 30, stack(-64), 8, 1), ipv4
+    yield 'l4_csum_replace', call('l4_csum_replace', 'ctx', 40, 1, 2, 2), ipv4
+    yield 'skb_change_type', call('skb_change_type', 'ctx', 1), ipv4
+
+
+def gso_cases():
+    for segs, size in ((2, 100), (0, 1), (2, 0)):
+        for name, code, packets in gso_calls():
+            yield f'{name} with {segs} segments of {size}', program(code, gso_after()), packets, (segs, size)
+    for segs, size in ((65535, 65535), (65536, 1), (2, 0x10000), (2, 0x10064), (0xFFFFFFFF, 0)):
+        yield f'gso {segs} segments of {size}', program(i(0xB7, 0, imm=0), gso_after()), ('ipv4',), (segs, size)
+        yield f'skb_change_tail 60 with {segs} segments of {size}', program(call('skb_change_tail', 'ctx', 60, 0), gso_after()), ('ipv4',), (segs, size)
+
+
+def run(fd, packet, gso=None):
     data, out = ctypes.create_string_buffer(packet, len(packet)), ctypes.create_string_buffer(70000)
     ctx, ctx_out = ctypes.create_string_buffer(192), ctypes.create_string_buffer(192)
+    if gso:
+        struct.pack_into('<I', ctx, 164, gso[0])
+        struct.pack_into('<I', ctx, 176, gso[1])
     attr = struct.pack('<IIIIQQIIIIQQIIII', fd, 0, len(packet), len(out), bpf.address(data), bpf.address(out), 1, 0, 192, 192, bpf.address(ctx),
                        bpf.address(ctx_out), 0, 0, 0, 0)
     result, raw = bpf.bpf(bpf.PROG_TEST_RUN, attr)
     if result < 0:
         return {'errno': bpf.errno_name(result)}
     size = struct.unpack_from('<I', raw, 12)[0]
+    after = {'gso': [struct.unpack_from('<I', ctx_out.raw, at)[0] for at in (8, 32, 164, 176)]} if gso else {}
     return {'result': struct.unpack_from('<i', ctx_out.raw, 48)[0], 'seen': list(struct.unpack_from('<4I', ctx_out.raw, 52)),
-            'out': 'same' if out.raw[:size] == packet else squeeze(out.raw[:size])}
+            'out': 'same' if out.raw[:size] == packet else squeeze(out.raw[:size]), **after}
 
 
 def squeeze(data):
@@ -262,13 +309,14 @@ def squeeze(data):
 def main():
     if bpf._libc.unshare(CLONE_NEWNET) != 0:
         sys.exit('unshare failed')
+    subprocess.run(['ip', 'link', 'add', 'm0', 'index', '7', 'type', 'veth', 'peer', 'm1'], check=True)
     print(json.dumps({'kernel': bpf.kernel_release(), 'packets': {name: data.hex() for name, data in PACKETS.items()},
                       'before': BEFORE.hex(), 'after': SHOW.hex()}, separators=(',', ':')))
-    for name, code, packets in cases():
+    for name, code, packets, *gso in (*cases(), *gso_cases()):
         loaded = bpf.prog_load(SCHED_CLS, code)
-        row = {'case': name, 'code': code[len(BEFORE):-len(SHOW)].hex()}
+        row = {'case': name, 'code': code[len(BEFORE):-len(SHOW)].hex(), **({'gso': gso[0]} if gso else {})}
         if loaded.ok:
-            row['runs'] = {packet: run(loaded.result, PACKETS[packet]) for packet in packets}
+            row['runs'] = {packet: run(loaded.result, PACKETS[packet], *gso) for packet in packets}
             loaded.close()
             print(json.dumps(row, separators=(',', ':')))
         else:

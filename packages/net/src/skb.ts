@@ -355,6 +355,11 @@ export class Skb {
     this.set('data_meta', to);
   }
 
+  /** True where a buffer can hold the packet with so many bytes in front. */
+  fits(headroom: number): boolean {
+    return Math.max(headroom, this.headroom) + this.len + SKB_TAILROOM <= BUFFER_SIZES.at(-1)!;
+  }
+
   /** Makes room: at least so much in front and behind. Moves the packet to a larger buffer where needed; addresses then change. */
   ensureRoom(headroom: number, tailroom: number): void {
     if (this.headroom >= headroom && this.tailroom >= tailroom) return;

@@ -128,6 +128,7 @@ function applyContext(net: Net, skb: Skb, ctx: Uint8Array): void {
   const { u8 } = net.arena;
   for (const [start, end] of SETTABLE) if (start !== at('ifindex')) u8.set(ctx.subarray(start, end), skb.address + start);
   if (wire === 0) skb.set('wire_len', skb.len);
+  skb.set('gso_size', skb.get('gso_size') & 0xffff);
 }
 
 function readBack(net: Net, skb: Skb, ctx: Uint8Array): void {

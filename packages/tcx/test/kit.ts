@@ -17,6 +17,7 @@ import {
   errnoName,
 } from '@libbpf-ts/uapi';
 import { verify } from '@libbpf-ts/verifier';
+import type { Engine } from '@libbpf-ts/vm';
 import { xdp } from '@libbpf-ts/xdp';
 
 import { tcx } from '@libbpf-ts/tcx';
@@ -28,8 +29,9 @@ export interface World {
   readonly dev: NetDevice;
 }
 
-export function boot(): World {
-  const kernel = new Kernel({ subsystems: [maps, tcx, clsBpf, xdp], verify });
+/** On engines of the test's choice, by default the runtime's own. */
+export function boot(engines?: readonly Engine[]): World {
+  const kernel = new Kernel({ subsystems: [maps, tcx, clsBpf, xdp], verify, ...(engines ? { engines } : {}) });
   const net = netOf(kernel);
   net.tracing = true;
   return { kernel, task: kernel.task('test'), net, dev: net.init.addDevice({ name: 'd0' }) };

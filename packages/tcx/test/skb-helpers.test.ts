@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 import { BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_TYPE_SCHED_CLS, cString, errnoName } from '@libbpf-ts/uapi';
+import { interpreterEngine, jitEngine } from '@libbpf-ts/vm';
 import { describe, expect, test } from 'vitest';
 
 import { boot, leaksAfter, type World } from './kit.ts';
@@ -11,10 +12,14 @@ interface Run {
   readonly result: number;
   readonly seen: readonly number[];
   readonly out: string;
+  /** gso_size << 16 | gso_segs and wire_len as the program saw them, then gso_segs and gso_size in ctx_out. */
+  readonly gso?: readonly number[];
 }
 interface Row {
   readonly case: string;
   readonly code: string;
+  /** gso_segs and gso_size in ctx_in. */
+  readonly gso?: readonly [number, number];
   readonly runs: Readonly<Record<string, Run>>;
 }
 
@@ -54,6 +59,7 @@ function run({ task }: World, row: Row): Record<string, unknown> {
   for (const packet of Object.keys(row.runs)) {
     const data_in = fromHex(header.packets[packet]!);
     const [data_out, ctx_in, ctx_out] = [new Uint8Array(70_000), new Uint8Array(192), new Uint8Array(192)];
+    row.gso?.forEach((value, at) => new DataView(ctx_in.buffer).setUint32([164, 176][at]!, value, true));
     const attr = {
       prog_fd: fd,
       data_in,
@@ -76,15 +82,20 @@ function run({ task }: World, row: Row): Record<string, unknown> {
             result: view.getInt32(48, true),
             seen: [52, 56, 60, 64].map((at) => view.getUint32(at, true)),
             out: toHex(out) === header.packets[packet] ? 'same' : squeeze(out),
+            ...(row.gso ? { gso: [8, 32, 164, 176].map((at) => view.getUint32(at, true)) } : {}),
           };
   }
   task.close(fd);
   return results;
 }
 
-describe(`helpers over packets, as Linux ${header.kernel} ran them`, () => {
+describe.each([
+  ['interpreter', [interpreterEngine]],
+  ['jit', [jitEngine]],
+])(`helpers over packets, as Linux ${header.kernel} ran them, %s`, (_engine, engines) => {
   test.each([...byHelper()])('%s', (_, cases) => {
-    const world = boot();
+    const world = boot(engines);
+    world.net.init.addDevice({ name: 'm0', ifindex: 7 });
     const differences = cases.flatMap((row) => {
       const actual = run(world, row);
       return JSON.stringify(actual) === JSON.stringify(row.runs) ? [] : [{ case: row.case, live: row.runs, here: actual }];
@@ -98,7 +109,7 @@ describe(`helpers over packets, as Linux ${header.kernel} ran them`, () => {
 function byHelper(): Map<string, Row[]> {
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
-    const name = row.case.split(' ')[0]!;
+    const name = `${row.case.split(' ')[0]!}${row.gso ? ' with segments' : ''}`;
     groups.set(name, [...(groups.get(name) ?? []), row]);
   }
   return groups;

@@ -36,9 +36,14 @@ function minLength(skb: Skb): number {
   return transport > 0 ? transport : Math.max(0, skb.get('network_header') - skb.data);
 }
 
+/** True of one packet that stands for several segments. Only BPF_PROG_TEST_RUN makes them here, and says of no protocol that they are. */
+function isGso(skb: Skb): boolean {
+  return skb.get('gso_size') !== 0;
+}
+
 /** `skb_gso_reset`: one packet again. */
 function resetGso(skb: Skb): void {
-  if (skb.get('gso_size') === 0) return;
+  if (!isGso(skb)) return;
   for (const field of ['gso_size', 'gso_segs', 'gso_type'] as const) skb.set(field, 0);
 }
 
@@ -68,7 +73,8 @@ export const skb_change_head: HelperFactory = helper(
   (net) => (context, room, flags, flagsHigh) => {
     const skb = skbAt(net, context!);
     const grow = room! >>> 0;
-    if (flags || flagsHigh || skb.len + grow > MAX_LENGTH) return failed('EINVAL');
+    if (flags || flagsHigh || (!isGso(skb) && skb.len + grow > MAX_LENGTH)) return failed('EINVAL');
+    if (!skb.fits(grow)) return failed('ENOMEM');
     skb.ensureRoom(grow, 0);
     skb.push(grow);
     net.arena.u8.fill(0, skb.data, skb.data + grow);
@@ -161,7 +167,7 @@ export const skb_adjust_room: HelperFactory = helper(
     }
     const payload = skb.get('data_end') - skb.get('network_header');
     if (by < 0 && (size >= payload || payload - size < least)) return failed('ENOTSUPP');
-    if (by >= 0 && skb.len + size > MAX_LENGTH) return failed('ENOTSUPP');
+    if (by >= 0 && !isGso(skb) && skb.len + size > MAX_LENGTH) return failed('ENOTSUPP');
     const result =
       by < 0 ? shrink(net, skb, offset, size, flags!, flagsHigh!) : grow(net, skb, offset, size, flags!, flagsHigh!);
     if (result === 0 && !(flags! & BPF_F_ADJ_ROOM_NO_CSUM_RESET)) resetChecksum(skb);
@@ -172,6 +178,8 @@ export const skb_adjust_room: HelperFactory = helper(
 function grow(net: Net, skb: Skb, offset: number, size: number, flags: number, flagsHigh: number): number {
   const encap = flags & ENCAP_L3;
   if (flags & DECAP) return failed('EINVAL');
+  // A segment's size would have to change with the header, which the kernel does for TCP alone.
+  if (isGso(skb)) return failed('ENOTSUPP');
   const innerMac = (flagsHigh >>> L2_SHIFT) & BPF_ADJ_ROOM_ENCAP_L2_MASK;
   if (encap) {
     if ((flags & ENCAP_L3) === ENCAP_L3 || (flags & ENCAP_L4) === ENCAP_L4) return failed('EINVAL');
@@ -186,6 +194,7 @@ function grow(net: Net, skb: Skb, offset: number, size: number, flags: number, f
 
 function shrink(net: Net, skb: Skb, offset: number, size: number, flags: number, flagsHigh: number): number {
   if (flags & ~(KEEP | DECAP) || flagsHigh) return failed('EINVAL');
+  if (isGso(skb)) return failed('ENOTSUPP');
   const result = popAt(net, skb, offset, size);
   if (result < 0) return result;
   if (flags & BPF_F_ADJ_ROOM_DECAP_L3_IPV4) skb.protocol = ETH_P_IP;
