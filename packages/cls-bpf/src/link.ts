@@ -24,6 +24,9 @@ import { hookName } from './state.ts';
 /** Offsets of our member of the attr's link_create: parent, handle, priority. */
 const ATTR = { prog_fd: 0, ifindex: 4, attach_type: 8, flags: 12, parent: 16, handle: 20, priority: 24, end: 28 } as const;
 
+/** A priority has 16 bits. */
+const MAX_PRIO = 0xffff;
+
 function leave(link: ClsBpfLink): void {
   const { filter } = link.data;
   if (filter) removeFilters(link.kernel, filter.proto, [filter]);
@@ -60,7 +63,9 @@ export const clsBpfAttachOps: AttachTypeOps = {
     const place = ifindex === TCM_IFINDEX_MAGIC_BLOCK ? { block: parent } : { ifindex, parent };
     const block = findBlock(task, place);
     if (read(ATTR.flags) !== 0) throw new KernelError('EINVAL', 'a filter link takes no flags', 'flags');
-    const { proto, isNew } = findProto(block, 0, read(ATTR.priority), ETH_P_ALL);
+    const priority = read(ATTR.priority);
+    if (priority > MAX_PRIO) throw new KernelError('EINVAL', `priority ${priority} is more than ${MAX_PRIO}`, 'priority');
+    const { proto, isNew } = findProto(block, 0, priority, ETH_P_ALL);
     const handle = read(ATTR.handle) || autoHandle(proto);
     if (proto.filters.some((filter) => filter.handle === handle))
       throw new KernelError('EEXIST', `there is a filter with handle ${handle}`, 'handle');
