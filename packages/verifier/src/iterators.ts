@@ -3,21 +3,13 @@
 import { rcuHeld } from './btf-access.ts';
 import { previousCheckpoint, pushBranch, widen } from './branches.ts';
 import type { Env } from './env.ts';
+import { checkMemAccess } from './memory.ts';
 import { markNotNull } from './null-check.ts';
 import { acquireReference, releaseReference } from './references.ts';
 import { BPF_ITER_STATE_ACTIVE, BPF_ITER_STATE_DRAINED, markConstZero, markPointer, type Reg } from './register.ts';
 import { MEM_RCU, PTR_TO_STACK, PTR_UNTRUSTED } from './regtype.ts';
 import { isConstOffset } from './stack.ts';
-import {
-  ALL_ITER,
-  type FuncState,
-  growStack,
-  slotKind,
-  slotReg,
-  STACK_DYNPTR,
-  STACK_ITER,
-  type VerifierState,
-} from './state.ts';
+import { ALL_ITER, growStack, slotKind, slotReg, STACK_DYNPTR, STACK_ITER, type VerifierState } from './state.ts';
 import type { VerifierBtf } from './types.ts';
 
 /** The slot at the lowest address of an iterator that `reg` points to; refuses what is no stack place for one. */
@@ -47,13 +39,14 @@ export function newIterator(env: Env, regno: number, iter: IterArg): void {
   const spi = slotOf(env, reg, regno, iter.slots, 'iter');
   const frame = env.frameOf(reg);
   growStack(frame, (spi + 1) * 8);
-  noteDepth(env, frame, spi);
   for (let i = 0; i < iter.slots; i++) {
     const kind = slotKind(frame.slots[spi - i]!);
     if (kind === STACK_ITER || kind === STACK_DYNPTR) {
       env.refuse('EINVAL', `expected uninitialized iter_${iter.name} as arg #${regno - 1}`);
     }
   }
+  // The function writes there: without CAP_PERFMON nothing is speculated about behind that.
+  for (let i = 0; i < iter.slots; i++) checkMemAccess(env, { regno, off: i * 8, size: 8, write: true, value: -1 });
   const id = acquireReference(env, env.insnIdx);
   for (let i = 0; i < iter.slots; i++) {
     const slot = slotReg(frame, spi - i);
@@ -68,11 +61,6 @@ export function newIterator(env: Env, regno: number, iter: IterArg): void {
     env.touchSlot(spi - i);
     env.liveness.markWrite(frame.frameno, spi - i);
   }
-}
-
-function noteDepth(env: Env, frame: FuncState, spi: number): void {
-  const subprog = env.subprogs[frame.subprogno]!;
-  subprog.stackDepth = Math.max(subprog.stackDepth, (spi + 1) * 8);
 }
 
 /** The initialised iterator behind an argument: its frame and slot. */

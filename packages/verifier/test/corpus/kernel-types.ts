@@ -155,6 +155,10 @@ const KFUNCS: Row[] = [
     `r6 = 0\nr1 = r10\nr1 += -8\nr2 = 0\nr3 = 8\ncall kfunc bpf_iter_num_new\nagain:\nr1 = r10\nr1 += -8\ncall kfunc bpf_iter_num_next\nif r0 == 0 goto done\nr6 += 1\ngoto again\ndone:\nr1 = r10\nr1 += -8\ncall kfunc bpf_iter_num_destroy\n${PASS}`,
   ],
   [
+    'begins to count where only speculation comes',
+    `r6 = 0\nif r6 > 8 goto never\nr0 = 0\nexit\nnever:\nr7 = 0\nr1 = r10\nr1 += -8\nr2 = 2\nr3 = 1000\ncall kfunc bpf_iter_num_new\nagain:\nr1 = r10\nr1 += -8\ncall kfunc bpf_iter_num_next\nif r0 == 0 goto done\nr7 &= 7\ngoto again\ndone:\nr1 = r10\nr1 += -8\ncall kfunc bpf_iter_num_destroy\n${PASS}`,
+  ],
+  [
     'a CPU mask',
     `call kfunc bpf_cpumask_create\nif r0 == 0 goto out\nr1 = r0\ncall kfunc bpf_cpumask_release\nout:\n${PASS}`,
     tpBtf,
