@@ -34,7 +34,7 @@ export const tcxLinkOps: LinkOps<TcxLinkData> = {
   },
   fillInfo: (link) => ({ tcx: { ifindex: link.data.device?.ifindex ?? 0, attach_type: link.attachType } }),
   fdInfo: (link) => {
-    const name = link.attachType === BPF_TCX_INGRESS ? 'tcx_ingress' : 'tcx_egress';
+    const name = link.attachType === BPF_TCX_INGRESS ? 'ingress' : 'egress';
     return `ifindex:\t${link.data.device?.ifindex ?? 0}\nattach_type:\t${link.attachType} (${name})\n`;
   },
   clone: ({ device }, fork) => ({ device: device && fork.twin(device) }),
