@@ -41,6 +41,7 @@ const RULES: readonly (readonly [pattern: RegExp, code: string, help: string])[]
   [/type=.* expected=/, 'argument-type', 'Pass the kind of pointer that the helper takes.'],
   [/Unreleased reference/, 'reference-leak', 'Release what was acquired on every path.'],
   [/infinite loop detected/, 'infinite-loop', 'Make the loop change something that ends it.'],
+  [/^the budget of /, 'budget', 'Allow more, or verify in steps.'],
   [/BPF program is too large|too complex/, 'too-complex', 'Shorten loops or split the program.'],
   [/should have been in|is not a known value/, 'return-code', 'Return a value that this program type may return.'],
   [/unreachable insn/, 'unreachable', 'Remove the code that nothing reaches.'],

@@ -30,4 +30,4 @@ export type {
   VerifierSuccess,
 } from './types.ts';
 export { Verifier, verify, verifyAsync } from './verifier.ts';
-export type { VerifierProgress, VerifyAsyncOptions } from './verifier.ts';
+export type { VerifierProgress, VerifyAsyncOptions, VerifyBudget } from './verifier.ts';

@@ -86,6 +86,12 @@ export class Verifier {
     return this.#result;
   }
 
+  /** Ends a verification that has no outcome yet: refused with EAGAIN for this reason. */
+  giveUp(reason: string): VerifierResult {
+    this.#result ??= fail(this.#env, new Refusal('EAGAIN', reason), Math.round(this.#microseconds));
+    return this.#result;
+  }
+
   #advance(budget: number): boolean {
     const env = this.#env;
     this.#exploration ??= new Exploration(env, 0);
@@ -294,12 +300,28 @@ function failure(env: Env, errno: ErrnoName, log: string, log_true_size: number,
   };
 }
 
-/** Verifies at once. With `budget`, gives up with EAGAIN after so many instructions. */
-export function verify(request: VerifierRequest, budget: number = Number.POSITIVE_INFINITY): VerifierResult {
+/** What a caller spends at most. */
+export interface VerifyBudget {
+  /** Instructions examined. */
+  readonly instructions?: number;
+  /** Wall-clock time, looked at every 1,000 instructions. */
+  readonly milliseconds?: number;
+}
+
+/** Verifies at once. Where the budget does not suffice, the program is refused with EAGAIN, code `budget`. */
+export function verify(request: VerifierRequest, budget: VerifyBudget = {}): VerifierResult {
+  const { instructions = Number.POSITIVE_INFINITY, milliseconds = Number.POSITIVE_INFINITY } = budget;
   const verifier = new Verifier(request);
-  const result = verifier.step(budget);
-  if (result) return result;
-  throw new Error(`the budget of ${budget} instructions is used up`);
+  const end = performance.now() + milliseconds;
+  const slice = milliseconds === Number.POSITIVE_INFINITY ? instructions : 1000;
+  for (;;) {
+    const left = instructions - verifier.progress.processed;
+    const result = verifier.step(Math.min(slice, left));
+    if (result) return result;
+    if (verifier.progress.processed >= instructions)
+      return verifier.giveUp(`the budget of ${instructions} instructions is used up`);
+    if (performance.now() >= end) return verifier.giveUp(`the budget of ${milliseconds} ms is used up`);
+  }
 }
 
 export interface VerifyAsyncOptions {

@@ -60,6 +60,18 @@ test('a verification can be done in pieces', () => {
   expect(verify(request(LOOP)).stats.processed).toBe(2003);
 });
 
+test.each([
+  [{ instructions: 500 }, /^the budget of 500 instructions/],
+  [{ milliseconds: 0 }, /^the budget of 0 ms/],
+])('a budget of %j is kept', (budget, message) => {
+  const result = verify(request(LOOP), budget);
+  if (result.ok) throw new Error('accepted');
+  expect(result).toMatchObject({ errno: 'EAGAIN', diagnostics: [{ code: 'budget' }] });
+  expect(result.diagnostics[0]!.message).toMatch(message);
+  expect(result.stats.processed).toBeLessThanOrEqual(1000);
+  expect(verify(request(LOOP), { instructions: 5000, milliseconds: 60_000 }).ok).toBe(true);
+});
+
 test('an abort ends it', async () => {
   const abort = new AbortController();
   const seen: number[] = [];
