@@ -29,6 +29,10 @@ CTX = 6
 INDEX = {'h0': 10, 'h1': 11, 'p0': 20, 'q1': 21}
 MACS = {'h0': '02:00:00:00:00:10', 'h1': '02:00:00:00:00:11', 'p0': '02:00:00:00:00:20', 'q1': '02:00:00:00:00:21'}
 ADDRESSES = {'h0': '10.0.0.1', 'p0': '10.0.0.2', 'h1': '10.0.1.1', 'q1': '10.0.1.2'}
+# Of H, for redirect_neigh: (destination, device, next hop, type).
+ROUTES = [('10.3.0.0/16', 'h1', '10.0.1.2', None), ('10.4.0.0/16', 'h0', '10.0.0.2', None), ('10.5.0.0/16', 'lo', None, 'blackhole'),
+          ('10.6.0.0/16', 'h1', None, None)]
+NEIGHBOURS = ['10.9.9.9', '10.4.0.1', '10.5.0.1', '10.6.0.1', '10.0.0.1']
 HOME = {'h0': 'H', 'h1': 'H', 'p0': 'P', 'q1': 'Q'}
 SLOTS, WORDS = 6, 24
 # Fields that a program over packets notes, by offset in __sk_buff; word 0 counts.
@@ -166,6 +170,8 @@ def scenes():
         yield f'{hook} redirect, then OK', [('h0', f'{hook}_ingress', tc(0, plain('redirect', 11, 0), ret(0))), *watch], 'p0', IN
         yield f'{hook} redirect_neigh', [('h0', f'{hook}_ingress', tc(0, plain('redirect_neigh', 11, 0, 0, 0), i(0x95))), *watch], 'p0', frame(daddr='10.0.1.2')
         yield f'{hook} redirect_neigh, no route', [('h0', f'{hook}_ingress', tc(0, plain('redirect_neigh', 11, 0, 0, 0), i(0x95))), *watch], 'p0', frame(daddr='10.9.9.9')
+        for name, daddr in (('by a gateway', '10.3.0.1'), ('with a route by another device', '10.4.0.1'), ('with a blackhole route', '10.5.0.1'), ('on link', '10.6.0.1'), ('to an address of h0', '10.0.0.1'), ('to an address of h1', '10.0.1.1'), ('to the broadcast address', '10.0.1.255')):
+            yield f'{hook} redirect_neigh {name}', [('h0', f'{hook}_ingress', tc(0, plain('redirect_neigh', 11, 0, 0, 0), i(0x95))), *watch], 'p0', frame(daddr=daddr)
         hop = i(0x62, 10, off=-24, imm=2) + b''.join(i(0x62, 10, off=-20 + 4 * at, imm=0 if at else struct.unpack('<i', socket.inet_aton('10.0.1.2'))[0]) for at in range(4))
         yield f'{hook} redirect_neigh with a next hop', [('h0', f'{hook}_ingress', tc(0, hop, i(0xB7, 1, imm=11), i(0xBF, 2, 10), i(0x07, 2, imm=-24), i(0xB7, 3, imm=20), i(0xB7, 4, imm=0), call('redirect_neigh'), i(0x95))), *watch], 'p0', frame(daddr='10.9.9.9')
         yield f'{hook} redirect_neigh of ARP', [('h0', f'{hook}_ingress', tc(0, plain('redirect_neigh', 11, 0, 0, 0), i(0x95))), *watch], 'p0', frame(kind=0x0806, raw=bytes(28))
@@ -207,7 +213,10 @@ class Lab:
             self.enter(HOME[name])
             self.run(f'ip neigh replace {ADDRESSES[other]} lladdr {MACS[other]} dev {name} nud permanent')
         self.enter('H')
-        self.run(f'ip neigh replace 10.9.9.9 lladdr {MACS["q1"]} dev h1 nud permanent')
+        for address in NEIGHBOURS:
+            self.run(f'ip neigh replace {address} lladdr {MACS["q1"]} dev h1 nud permanent')
+        for dst, device, via, kind in ROUTES:
+            self.run(f'ip route add {kind} {dst}' if kind else f'ip route add {dst} dev {device}' + (f' via {via}' if via else ''))
         self.sockets = {}
         for name in INDEX:
             self.enter(HOME[name])
@@ -337,7 +346,7 @@ def receive(sock, name):
 def main():
     lab = Lab()
     print(json.dumps({'kernel': bpf.kernel_release(), 'index': INDEX, 'macs': MACS, 'addresses': ADDRESSES, 'home': HOME,
-                      'fields': list(FIELDS), 'xdpFields': list(XDP_FIELDS), 'slots': SLOTS, 'valueSize': 8 + 4 * WORDS,
+                      'routes': ROUTES, 'neighbours': NEIGHBOURS, 'fields': list(FIELDS), 'xdpFields': list(XDP_FIELDS), 'slots': SLOTS, 'valueSize': 8 + 4 * WORDS,
                       'notes': [(START + note(number)).hex() for number in range(SLOTS)], 'xdpNotes': [(START + note_xdp(number)).hex() for number in range(SLOTS)]}, separators=(',', ':')))
     for name, hooks, where, data in scenes():
         if name.startswith('sk_assign') and 'ip h0' in lab.sockets:

@@ -3,7 +3,7 @@
 import { BPF_F_INGRESS, BPF_F_NEIGH, BPF_F_PEER } from '@libbpf-ts/uapi';
 
 import type { NetDevice } from './device.ts';
-import { fibLookup, neighbourOf } from './fib.ts';
+import { fibLookup, neighbourOf, type FibResult } from './fib.ts';
 import { placeAt, scrub, type Net, type Outcome } from './net.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, VLAN_HLEN } from './packet.ts';
 import type { Skb } from './skb.ts';
@@ -69,11 +69,17 @@ function toNeighbour(net: Net, target: NetDevice, skb: Skb, nexthop: Uint8Array 
   const six = skb.protocol === ETH_P_IPV6;
   if ((!six && skb.protocol !== ETH_P_IP) || skb.len < ETH_HLEN + (six ? 40 : 20)) return dropped(net, target, skb);
   const daddr = six ? u8.slice(at + 24, at + 40) : u8.slice(at + 16, at + 20);
-  const hop = nexthop ?? nextHop(target, daddr);
-  const mac = hop && neighbourOf(target.netns, target, hop);
-  if (!mac) return dropped(net, target, skb);
-  u8.set(mac, skb.data);
-  u8.set(target.mac, skb.data + 6);
+  const route = nexthop ? undefined : fibLookup(target.netns, daddr, { oif: target });
+  if (route?.type === 'local' && !six) {
+    // An address of the target leads to lo, all of whose neighbours have the address of zeros that it has itself: with these the packet leaves.
+    u8.fill(0, skb.data, skb.data + 12);
+  } else {
+    const hop = nexthop ?? nextHop(route, target, daddr);
+    const mac = hop && neighbourOf(target.netns, target, hop);
+    if (!mac) return dropped(net, target, skb);
+    u8.set(mac, skb.data);
+    u8.set(target.mac, skb.data + 6);
+  }
   return (net.send(target, skb) ?? 'dropped') === 'dropped' ? 'dropped' : 'redirected';
 }
 
@@ -81,10 +87,9 @@ function toNeighbour(net: Net, target: NetDevice, skb: Skb, nexthop: Uint8Array 
  * Where a packet that leaves by `target` goes next (`bpf_out_neigh_v4`, `bpf_out_neigh_v6`). IPv4 takes an address that it has no route to by
  * this device for a neighbour.
  */
-function nextHop(target: NetDevice, daddr: Uint8Array): Uint8Array | undefined {
-  const route = fibLookup(target.netns, daddr, { oif: target });
+function nextHop(route: FibResult | undefined, target: NetDevice, daddr: Uint8Array): Uint8Array | undefined {
   if (route?.type === 'unicast') return route.dev === target ? route.nexthop : undefined;
-  return daddr.length === 4 && route?.type !== 'local' ? daddr : undefined;
+  return daddr.length === 4 && route?.type !== 'broadcast' ? daddr : undefined;
 }
 
 /** XDP_REDIRECT: to the device that bpf_redirect or a map entry names, past its tc hooks. */

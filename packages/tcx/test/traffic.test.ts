@@ -3,7 +3,17 @@
 import { readFileSync } from 'node:fs';
 
 import { addFilter, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS } from '@libbpf-ts/cls-bpf';
-import { ETH_P_ALL, ETH_P_IP, IPPROTO_UDP, netOf, setNetns, Socket, type NetDevice, type NetNamespace } from '@libbpf-ts/net';
+import {
+  ETH_P_ALL,
+  ETH_P_IP,
+  IPPROTO_UDP,
+  netOf,
+  setNetns,
+  Socket,
+  type NetDevice,
+  type NetNamespace,
+  type RouteType,
+} from '@libbpf-ts/net';
 import {
   BPF_LINK_CREATE,
   BPF_MAP_CREATE,
@@ -27,6 +37,9 @@ interface Header {
   readonly macs: Readonly<Record<string, string>>;
   readonly addresses: Readonly<Record<string, string>>;
   readonly home: Readonly<Record<string, string>>;
+  /** Destination, device, next hop, type. */
+  readonly routes: readonly (readonly [string, string, string | null, RouteType | null])[];
+  readonly neighbours: readonly string[];
   readonly fields: readonly string[];
   readonly xdpFields: readonly string[];
   readonly slots: number;
@@ -81,7 +94,9 @@ function lab(): Lab {
   ] as const) {
     at.netns.addNeighbour(at, header.addresses[to.name]!, header.macs[to.name]!);
   }
-  net.init.addNeighbour(h1, '10.9.9.9', header.macs['q1']!);
+  for (const address of header.neighbours) net.init.addNeighbour(h1, address, header.macs['q1']!);
+  for (const [dst, dev, via, type] of header.routes)
+    net.init.addRoute({ dst, dev: net.init.get(dev), ...(via ? { via } : {}), ...(type ? { type } : {}) });
   const device = { h0, p0, h1, q1 };
   const sockets = new Map<string, Socket>();
   for (const [name, dev] of Object.entries(device)) {
