@@ -3,6 +3,7 @@
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { callFailed } from './errors.ts';
 import type { Ffi } from './ffi.ts';
 import { Scratch } from './scratch.ts';
 
@@ -25,8 +26,9 @@ export class BpfFs implements Disposable {
     const result = ffi.call('mount', kind, this.#scratch.lend(cText(this.path)), kind, 0, 0);
     this.#scratch.finish();
     if (result >= 0) return;
+    this.#scratch.release();
     rmdirSync(this.path);
-    throw new Error(`mount of bpffs failed with errno ${-result}: it needs CAP_SYS_ADMIN`);
+    throw callFailed('mount of bpffs', result, 'CAP_SYS_ADMIN');
   }
 
   [Symbol.dispose](): void {

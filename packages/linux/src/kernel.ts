@@ -2,6 +2,9 @@
 
 import {
   BPF_ATTR_SIZE,
+  BPF_PROG_LOAD,
+  BPF_PROG_TYPE_SOCKET_FILTER,
+  BpfProgLoadAttr,
   bpfTyped,
   ERRNO,
   type BpfAttr,
@@ -22,7 +25,6 @@ import { attrPointers, infoPointers } from './pointers.ts';
 import { Scratch } from './scratch.ts';
 
 const BPF_OBJ_GET_INFO_BY_FD = 15;
-const BPF_MAP_CREATE = 0;
 /** Longest buffer that a pointer is followed for. */
 const REACH = 1 << 30;
 
@@ -130,8 +132,18 @@ function kindOf(fd: number): string {
  */
 export function linuxKernel(): LinuxKernel {
   const kernel = new LinuxKernel(loadFfi());
+  checkAvailable(kernel);
+  return kernel;
+}
+
+/**
+ * Loads a socket filter whose instructions and license are nowhere: EFAULT, unless rights are missing, which is said before.
+ * (A map of no type would be EINVAL for everybody.)
+ */
+export function checkAvailable(kernel: Pick<Syscalls, 'bpfRaw'>): void {
   const attr = new Uint8Array(BPF_ATTR_SIZE);
-  const result = kernel.bpfRaw(BPF_MAP_CREATE, attr, attr.length, { view: () => undefined, viewUpTo: () => undefined });
+  BpfProgLoadAttr.write(new DataView(attr.buffer), { prog_type: BPF_PROG_TYPE_SOCKET_FILTER, insn_cnt: 1 });
+  const result = kernel.bpfRaw(BPF_PROG_LOAD, attr, attr.length, { view: () => undefined, viewUpTo: () => undefined });
   if (result === -ERRNO.ENOSYS)
     throw new LinuxUnavailableError('no-bpf', 'this kernel has no bpf(2)', 'use a kernel with CONFIG_BPF_SYSCALL');
   if (result === -ERRNO.EPERM) {
@@ -141,5 +153,4 @@ export function linuxKernel(): LinuxKernel {
       'run as root or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN',
     );
   }
-  return kernel;
 }

@@ -1,6 +1,7 @@
 /** Network namespaces that a process makes for itself: nothing outside them is touched. */
 
 import { closeSync, openSync } from 'node:fs';
+import { callFailed } from './errors.ts';
 import type { Ffi } from './ffi.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -18,7 +19,7 @@ export class NetNamespace {
     const result = ffi.call('unshare', CLONE_NEWNET);
     if (result < 0) {
       closeSync(this.#home);
-      throw new Error(`unshare(CLONE_NEWNET) failed with errno ${-result}: a network namespace needs CAP_SYS_ADMIN`);
+      throw callFailed('unshare(CLONE_NEWNET)', result, 'CAP_SYS_ADMIN');
     }
     this.#own = openSync('/proc/thread-self/ns/net', 'r');
     this.#enter(this.#home);
@@ -41,6 +42,6 @@ export class NetNamespace {
 
   #enter(fd: number): void {
     const result = this.#ffi.call('setns', fd, CLONE_NEWNET);
-    if (result < 0) throw new Error(`setns failed with errno ${-result}`);
+    if (result < 0) throw callFailed('setns', result, 'CAP_SYS_ADMIN');
   }
 }
