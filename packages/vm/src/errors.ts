@@ -1,7 +1,7 @@
 /** What the vm throws. Recognised by `code`, since two versions of the package may meet in one process. */
 
-/** Why a program could not be loaded. */
-export type VmErrorReason = 'unsupported' | 'invalid' | 'too-large' | 'unknown-engine' | 'unloaded';
+/** Why a program could not be loaded; `no-webassembly`: the host does not let any be compiled. */
+export type VmErrorReason = 'unsupported' | 'invalid' | 'too-large' | 'unknown-engine' | 'unloaded' | 'no-webassembly';
 
 /** A program that can't be made to run. `insn` is the instruction at fault. */
 export class VmError extends Error {

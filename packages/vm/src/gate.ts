@@ -9,6 +9,7 @@ import type { FunctionTable } from './slots.ts';
 import { CodeWriter } from './wasm/code.ts';
 import { ModuleWriter } from './wasm/module.ts';
 import { I32, I64, OP } from './wasm/op.ts';
+import { compileOwn } from './wasm/compile.ts';
 
 /** Both leave the high half of the (last) r0 in its cell and return the low half. */
 export interface Gate {
@@ -19,7 +20,7 @@ export interface Gate {
 
 /** A gate over the table for a runtime whose block of words is at `block`. */
 export function openGate(arena: Arena, functions: FunctionTable, block: number): Gate {
-  const module = new WebAssembly.Module(gateModule(block + CELL.returnHigh));
+  const module = compileOwn(gateModule(block + CELL.returnHigh));
   const { exports } = new WebAssembly.Instance(module, { vm: { memory: arena.memory, table: functions.table } });
   return exports as unknown as Gate;
 }

@@ -6,6 +6,7 @@ import type { VmRuntime } from '../runtime.ts';
 import { CodeWriter } from '../wasm/code.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { I32, I64, OP } from '../wasm/op.ts';
+import { compileOwn } from '../wasm/compile.ts';
 
 interface Target {
   readonly run: (ctx: number) => number;
@@ -44,7 +45,7 @@ export function compileStubs(runtime: VmRuntime, slots: ProgramSlots): WebAssemb
   slots.callbacks.forEach((slot, index) => {
     if (slot !== 0) define(`cb${index}`, callback, new CodeWriter().i32(index).get(0).get(1).get(2).get(3).get(4).call(back));
   });
-  return new WebAssembly.Module(writer.finish().bytes);
+  return compileOwn(writer.finish().bytes);
 }
 
 export function instantiateStubs(module: WebAssembly.Module, runtime: VmRuntime, target: Target): WebAssembly.Exports {

@@ -7,6 +7,7 @@ import { I32 } from '../wasm/op.ts';
 import { emitLookup } from './emit.ts';
 import { LOOKUP_FIELDS } from './layout.ts';
 import type { MapLookupKind } from './layout.ts';
+import { compileOwn } from '../wasm/compile.ts';
 
 /**
  * Emits the lookup functions, puts them into slots of `runtime`, and returns the slots for `lookup_slot` of map headers.
@@ -25,6 +26,6 @@ export function installMapLookups(runtime: VmRuntime): Readonly<Record<MapLookup
     slots[kind] = runtime.functions.allocate();
     runtime.lookupKinds.set(slots[kind], kind);
   }
-  runtime.install({ module: new WebAssembly.Module(writer.finish().bytes), slots });
+  runtime.install({ module: compileOwn(writer.finish().bytes), slots });
   return slots;
 }

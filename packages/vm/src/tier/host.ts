@@ -7,6 +7,7 @@ import { tierModule } from './module.ts';
 import { SANDBOX_MODULE, TRUSTED_MODULE } from './modules.gen.ts';
 import { FRAME } from './record.ts';
 import { instantiateSlots, slotsModule } from './slots.ts';
+import { compileOwn } from '../wasm/compile.ts';
 
 /** The key of the module that is none of the variants. */
 const SLOTS = -1;
@@ -43,7 +44,7 @@ export class TierHost {
   #module(key: number, bytes: () => Uint8Array<ArrayBuffer>): WebAssembly.Module {
     const known = this.#modules.get(key);
     if (known) return known;
-    const module = new WebAssembly.Module(bytes());
+    const module = compileOwn(bytes());
     this.#modules.set(key, module);
     return module;
   }
