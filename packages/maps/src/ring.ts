@@ -6,34 +6,11 @@
  */
 
 import type { MappedRange } from '@libbpf-ts/kernel';
-import type { Arena } from '@libbpf-ts/vm';
+import { RECORD_HEADER, RING, type Arena } from '@libbpf-ts/vm';
 
 import { EINVAL } from './errno.ts';
 
 export const PAGE_SIZE: number = 4096;
-
-/** Offsets from the first page. */
-export const RING = {
-  /** Address of the map's header. */
-  map: 0,
-  /** Bytes of data, less one. */
-  mask: 4,
-  /** Position up to which every record is complete (u64). */
-  pending: 8,
-  /** u64 at the start of the consumer's page: how far user space has read. */
-  consumer: 4096,
-  /** u64 at the start of the producer's page: how far records are reserved. */
-  producer: 8192,
-  data: 12_288,
-} as const;
-
-/** Bytes of a record's header: u32 length with flags, u32 distance in pages from the ring's first page. */
-export const RECORD_HEADER = 8;
-/** The record is reserved and not yet submitted; the record was discarded. */
-export const BUSY: number = 0x8000_0000;
-export const DISCARD: number = 0x4000_0000;
-/** The largest record. */
-export const MAX_RECORD = 0x3fff_ffff;
 
 export function ringAllocate(arena: Arena, map: number, bytes: number): number {
   const ring = arena.allocate(RING.data + 2 * bytes, PAGE_SIZE);
@@ -58,6 +35,13 @@ export function setPosition(arena: Arena, at: number, value: number): void {
   const words = arena.u32;
   words[at >> 2] = value >>> 0;
   words[(at >> 2) + 1] = Math.floor(value / 0x1_0000_0000);
+}
+
+/** `end` less the u64 at `at`, modulo 2^64 as the kernel computes it: user space may write any position. Exact where it is below 2^53. */
+export function distance(arena: Arena, end: number, at: number): number {
+  const low = (end % 0x1_0000_0000) - arena.u32[at >> 2]!;
+  const high = Math.floor(end / 0x1_0000_0000) - arena.u32[(at >> 2) + 1]! - (low < 0 ? 1 : 0);
+  return (low >>> 0) + (high >>> 0) * 0x1_0000_0000;
 }
 
 /** Address of the byte at a position. */

@@ -2,9 +2,10 @@
 
 import type { BpfMap } from '@libbpf-ts/kernel';
 import { BPF_MAP_TYPE_RINGBUF, KernelError } from '@libbpf-ts/uapi';
+import { BUSY, DISCARD, RECORD_HEADER, RING } from '@libbpf-ts/vm';
 
-import type { RingbufData } from './ringbuf.ts';
-import { BUSY, dataAt, DISCARD, position, recordBytes, RECORD_HEADER, RING, setPosition } from './ring.ts';
+import { listen, type RingbufData } from './ringbuf.ts';
+import { dataAt, position, recordBytes, setPosition } from './ring.ts';
 
 export class RingbufReader {
   readonly #map: BpfMap<RingbufData>;
@@ -41,9 +42,7 @@ export class RingbufReader {
 
   /** Calls `listener` when a program wakes readers. Returns the way to stop that. */
   onData(listener: () => void): () => void {
-    const { listeners } = this.#map.data;
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return listen(this.#map, listener);
   }
 
   /** Bytes not yet read, unfinished records included. */

@@ -13,20 +13,18 @@ import {
   KernelError,
 } from '@libbpf-ts/uapi';
 
+import { BUSY, DISCARD, MAX_RECORD, RECORD_HEADER, RING } from '@libbpf-ts/vm';
+
 import { checkFlags, checkKeySize, checkMaxEntries, checkValueSize } from './alloc-check.ts';
 import { copyBytes } from './bytes.ts';
 import { EAGAIN, EINVAL, ENOTSUPP, EPERM } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
 import {
-  BUSY,
   dataAt,
-  DISCARD,
-  MAX_RECORD,
+  distance,
   PAGE_SIZE,
   position,
   recordBytes,
-  RECORD_HEADER,
-  RING,
   ringAllocate,
   ringRange,
   ringOfSample,
@@ -63,6 +61,7 @@ export const ringbufMapOps: MapTypeOps<RingbufData> = {
     return { ring, listeners: new Set() };
   },
   free(map) {
+    map.kernel.runtime.wakers.delete(map.data.ring);
     map.kernel.arena.free(map.data.ring);
   },
   clone: ({ ring }) => ({ ring, listeners: new Set() }),
@@ -84,11 +83,10 @@ export function reserve(map: BpfMap, size: number): number {
   const bytes = recordBytes(size);
   const mask = arena.u32[(ring + RING.mask) >> 2]!;
   if (bytes > mask + 1) return 0;
-  const consumed = position(arena, ring + RING.consumer);
   const produced = position(arena, ring + RING.producer);
   const end = produced + bytes;
   const pending = passComplete(map, ring, produced);
-  if (end - consumed > mask || end - pending > mask) return 0;
+  if (distance(arena, end, ring + RING.consumer) > mask || end - pending > mask) return 0;
   const header = dataAt(arena, ring, produced);
   arena.i32[header >> 2] = size | BUSY;
   arena.i32[(header + 4) >> 2] = (header - ring) >>> 12;
@@ -127,9 +125,9 @@ export function mapOfSample(kernel: Kernel, sample: number): BpfMap {
   return kernel.mapAt(kernel.arena.u32[(ringOfSample(kernel.arena, sample) + RING.map) >> 2]!);
 }
 
-/** `bpf_ringbuf_output`. */
-export function output(map: BpfMap, data: number, size: number, flags: number): number {
-  if ((flags & ~(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP)) !== 0) return -EINVAL;
+/** `bpf_ringbuf_output`; `flags` is the low half. */
+export function output(map: BpfMap, data: number, size: number, flags: number, flagsHigh = 0): number {
+  if (flagsHigh !== 0 || (flags & ~(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP)) !== 0) return -EINVAL;
   const sample = reserve(map, size);
   if (sample === 0) return -EAGAIN;
   copyBytes(map.kernel.arena, sample, data, size);
@@ -153,6 +151,30 @@ export function query(map: BpfMap, what: number): number {
     default:
       return 0;
   }
+}
+
+/** From now on `listener` is called when a program wakes readers. Returns the way to stop that. */
+export function listen(map: BpfMap<RingbufData>, listener: () => void): () => void {
+  const { kernel, data } = map;
+  const { wakers } = kernel.runtime;
+  data.listeners.add(listener);
+  const waker = wakers.get(data.ring) ?? ((): void => wake(map));
+  // A map that has died has given its ring back.
+  if (kernel.mapsByAddress.get(map.address) === map) {
+    wakers.set(data.ring, waker);
+    setWaited(map, 1);
+  }
+  return () => {
+    data.listeners.delete(listener);
+    if (data.listeners.size > 0 || wakers.get(data.ring) !== waker) return;
+    wakers.delete(data.ring);
+    setWaited(map, 0);
+  };
+}
+
+/** For the functions in WebAssembly, which leave it only where somebody waits. */
+function setWaited({ kernel, data }: BpfMap<RingbufData>, waited: 0 | 1): void {
+  kernel.arena.u32[(data.ring + RING.waited) >> 2] = waited;
 }
 
 function wake(map: BpfMap<RingbufData>): void {

@@ -2,22 +2,11 @@
 
 import type { BpfMap, MapTypeOps } from '@libbpf-ts/kernel';
 import { BPF_MAP_TYPE_USER_RINGBUF, KernelError } from '@libbpf-ts/uapi';
+import { BUSY, DISCARD, RECORD_HEADER, RING } from '@libbpf-ts/vm';
 
 import { E2BIG, EINVAL, ENODATA, ENOTSUPP, EPERM } from './errno.ts';
 import { keepPermanentFlags } from './header.ts';
-import {
-  BUSY,
-  dataAt,
-  DISCARD,
-  PAGE_SIZE,
-  position,
-  recordBytes,
-  RECORD_HEADER,
-  RING,
-  ringAllocate,
-  ringRange,
-  setPosition,
-} from './ring.ts';
+import { dataAt, PAGE_SIZE, position, recordBytes, ringAllocate, ringRange, setPosition } from './ring.ts';
 import { checkRingAttr, type RingbufData } from './ringbuf.ts';
 
 export const userRingbufMapOps: MapTypeOps<RingbufData> = {

@@ -17,7 +17,7 @@ export interface VmHelper {
   readonly returns: 's32' | 'u32' | 'u64' | 'void';
   /** The implementation in JavaScript. */
   readonly run: (...args: number[]) => number;
-  /** Where it exists: the same function in the function table, WebAssembly with i32/i64 arguments as `args` says. Preferred by the JIT. */
+  /** Where it exists: the same function in the function table, WebAssembly with i32/i64 arguments as `args` says. The JIT imports it. */
   readonly slot?: number;
   /**
    * Set where the helper is the kernel's own of that meaning, so that the JIT may do its work without a call:

@@ -42,7 +42,7 @@ export interface LoadedProgram {
   unload(): void;
 }
 
-/** WebAssembly that is not a program (map lookups, hook walkers): it may import `vm.memory` and `vm.table`. */
+/** WebAssembly that is not a program (map lookups, hook walkers): it may import `vm.memory`, `vm.table` and `vm.wake`. */
 export interface InstalledModule {
   readonly module: WebAssembly.Module;
   /** Export name -> slot that it goes into. */
@@ -66,6 +66,8 @@ export class VmRuntime {
   readonly returnHigh: ReturnHigh;
   /** Slots that hold one of our own lookup functions, by kind: what such a map's layout is, an engine knows. */
   readonly lookupKinds: Map<number, MapLookupKind> = new Map();
+  /** By the address of what it is woken by (a ring's first page): who in JavaScript waits. A fork has nobody who waits. */
+  readonly wakers: Map<number, () => void> = new Map();
   readonly #engines: readonly Engine[];
   #gate: Gate | undefined;
   #tier: TierHost | undefined;
@@ -150,7 +152,7 @@ export class VmRuntime {
     return fn(a, b, c, d, e) as number;
   }
 
-  /** Instantiates a module with `{ vm: { memory, table } }` and puts its exports into slots; forks get their own instance. */
+  /** Instantiates a module with `{ vm: { memory, table, wake } }` and puts its exports into slots; forks get their own instance. */
   install(installed: InstalledModule): void {
     this.functions.settle();
     this.#installed.push(installed);
@@ -231,7 +233,10 @@ export class VmRuntime {
   }
 
   #instantiate({ module, slots }: InstalledModule): void {
-    const instance = new WebAssembly.Instance(module, { vm: { memory: this.arena.memory, table: this.functions.table } });
+    const wake = (address: number): void => this.wakers.get(address >>> 0)?.();
+    const instance = new WebAssembly.Instance(module, {
+      vm: { memory: this.arena.memory, table: this.functions.table, wake },
+    });
     for (const [name, slot] of Object.entries(slots)) this.functions.set(slot, instance.exports[name] as Function);
   }
 }

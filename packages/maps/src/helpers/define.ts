@@ -9,6 +9,8 @@ export type HelperRow = readonly [id: number, factory: HelperFactory];
 interface Extra {
   readonly intrinsic?: VmIntrinsic;
   readonly callsBack?: boolean;
+  /** The same function as WebAssembly. */
+  readonly slot?: (kernel: Kernel) => number;
 }
 
 /**
@@ -20,9 +22,9 @@ export function helper(
   args: readonly HelperType[],
   returns: VmHelper['returns'],
   make: (kernel: Kernel) => (...args: number[]) => number,
-  extra: Extra = {},
+  { slot, ...extra }: Extra = {},
 ): HelperRow {
-  return [id, (kernel) => ({ name, args, returns, run: make(kernel), ...extra })];
+  return [id, (kernel) => ({ name, args, returns, run: make(kernel), ...extra, ...(slot ? { slot: slot(kernel) } : {}) })];
 }
 
 /** A u64 of two int32 halves as a double. */

@@ -18,6 +18,7 @@ import {
 import { clearDynptr, DYNPTR_TYPE_LOCAL, DYNPTR_TYPE_RINGBUF, dynptrData, initDynptr, MAX_DYNPTR_SIZE } from '../dynptr.ts';
 import { E2BIG, EINVAL, ENODATA } from '../errno.ts';
 import { commit, mapOfSample, output, query, reserve } from '../ringbuf.ts';
+import { ringSlots } from '../state.ts';
 import { peekUserSample, releaseUserSample } from '../user-ringbuf.ts';
 import { helper, returnU64, u64, type HelperRow } from './define.ts';
 
@@ -31,7 +32,8 @@ export const ringbufHelpers: readonly HelperRow[] = [
     ['u32', 'u32', 'u64', 'u64'],
     's32',
     (kernel) => (map, data, size, sizeHigh, low, high) =>
-      output(kernel.mapAt(map!), data! >>> 0, u64(size!, sizeHigh!), u64(low!, high!)),
+      output(kernel.mapAt(map!), data! >>> 0, u64(size!, sizeHigh!), low!, high!),
+    { slot: (kernel) => ringSlots(kernel).output },
   ),
   helper(
     BPF_FUNC_ringbuf_reserve,
@@ -40,6 +42,7 @@ export const ringbufHelpers: readonly HelperRow[] = [
     'u32',
     (kernel) => (map, size, sizeHigh, low, high) =>
       low !== 0 || high !== 0 ? 0 : reserve(kernel.mapAt(map!), u64(size!, sizeHigh!)),
+    { slot: (kernel) => ringSlots(kernel).reserve },
   ),
   helper(
     BPF_FUNC_ringbuf_submit,
@@ -47,6 +50,7 @@ export const ringbufHelpers: readonly HelperRow[] = [
     ['u32', 'u64'],
     'void',
     (kernel) => (sample, flags) => complete(kernel, sample!, flags!, false),
+    { slot: (kernel) => ringSlots(kernel).submit },
   ),
   helper(
     BPF_FUNC_ringbuf_discard,
@@ -54,6 +58,7 @@ export const ringbufHelpers: readonly HelperRow[] = [
     ['u32', 'u64'],
     'void',
     (kernel) => (sample, flags) => complete(kernel, sample!, flags!, true),
+    { slot: (kernel) => ringSlots(kernel).discard },
   ),
   helper(
     BPF_FUNC_ringbuf_query,

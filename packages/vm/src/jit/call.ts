@@ -64,7 +64,7 @@ function invoke(builder: BlockBuilder, helper: VmHelper, callee: Callee): Node {
   helper.args.forEach((type, index) => {
     const value = builder.reg(index + 1);
     if (type === 'u32') args.push(wrap(value));
-    else if (callee.kind === 'indirect') args.push(value);
+    else if (helper.slot !== undefined) args.push(value);
     else args.push(wrap(value), wrap(arith('shr_u', true, value, const64(32n))));
   });
   const node = callee.returns === 'void' ? undefined : result(callee.returns === 'i64');
@@ -91,7 +91,7 @@ function callSubprogram(builder: BlockBuilder, subprogram: number): void {
   const frame = new Node(NODE.frame, false, 32);
   builder.effects.push({
     kind: 'call',
-    callee: { kind: 'direct', index, returns: 'i64' },
+    callee: { index, returns: 'i64' },
     args: [frame, ...values],
     result: node,
     insn: builder.index,

@@ -38,7 +38,8 @@ export type Effect =
   | { readonly kind: 'trap-if'; readonly condition: Node; readonly reason: number; readonly insn: number }
   | { readonly kind: 'fuel'; readonly count: number };
 
-/** Who is called: a function of the module, or whatever is in a slot. */
-export type Callee =
-  | { readonly kind: 'direct'; readonly index: number; readonly returns: 'i32' | 'i64' | 'void' }
-  | { readonly kind: 'indirect'; readonly type: number; readonly slot: Node; readonly returns: 'i32' | 'i64' | 'void' };
+/** Who is called: a function of the module, imported ones included. */
+export interface Callee {
+  readonly index: number;
+  readonly returns: 'i32' | 'i64' | 'void';
+}

@@ -204,10 +204,8 @@ export class Emitter {
 
   #call({ callee, args, result, insn }: Extract<Effect, { kind: 'call' }>): void {
     for (const arg of args) this.node(arg);
-    if (callee.kind === 'indirect') this.node(callee.slot);
     this.#flush();
-    if (callee.kind === 'direct') this.code.call(callee.index);
-    else this.code.callIndirect(callee.type);
+    this.code.call(callee.index);
     this.#record?.(this.code.length, insn);
     if (callee.returns === 'void') return;
     if (!result || result.uses === 0) this.code.op(OP.drop);
@@ -430,7 +428,7 @@ function countEffect(effect: Effect): void {
       return count(effect.value);
     case 'call':
       for (const arg of effect.args) count(arg);
-      return effect.callee.kind === 'indirect' ? count(effect.callee.slot) : undefined;
+      return;
     case 'check':
       return count(effect.address);
     case 'tail':

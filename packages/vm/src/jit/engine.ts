@@ -46,7 +46,10 @@ class PreparedModule implements PreparedProgram {
 
   bind(runtime: VmRuntime, program: VmProgram, slots: ProgramSlots): BoundProgram {
     const helpers: Record<string, Function> = {};
-    this.#imports.forEach((insn, index) => (helpers[index] = helperAt(program, insn).run));
+    this.#imports.forEach((insn, index) => {
+      const { slot, run } = helperAt(program, insn);
+      helpers[index] = slot === undefined ? run : runtime.functions.get(slot)!;
+    });
     if (this.#usesDynamicHelper) helpers['x'] = dynamicHelper(runtime, program);
     const imports = { vm: { memory: runtime.arena.memory, table: runtime.functions.table }, h: helpers };
     const { exports } = new WebAssembly.Instance(this.#module, imports as WebAssembly.Imports);

@@ -24,7 +24,6 @@ import type { FunctionInput, Prepared } from './function.ts';
 import { buildGraph, subprogramAt } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { makeReducible, threadJumps } from './irreducible.ts';
-import { const32 } from './node.ts';
 import { has, livenessOf } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { longLoops, resumeGraph } from './long-loops.ts';
@@ -209,32 +208,36 @@ class ModuleCompiler {
     });
   }
 
-  /** One import for each helper that some instruction calls and that has no slot. */
+  /** One import for each helper that some instruction calls: of its function in JavaScript, or of the one in its slot. */
   #importHelpers(): void {
     const { fixups, insns } = this.#program;
     const seen = new Set<VmHelper>();
     const add = (helper: VmHelper, insn: number): void => {
       if (
         seen.has(helper) ||
-        helper.slot !== undefined ||
         (helper.intrinsic !== undefined && helper.intrinsic !== 'map_lookup' && helper.intrinsic !== 'map_update')
       )
         return;
       seen.add(helper);
-      const params = helper.args.flatMap((type): ValueType[] => (type === 'u32' ? [I32] : [I32, I32]));
-      const type = this.#writer.type(params, helper.returns === 'void' ? [] : [I32]);
+      const params = helper.args.flatMap((type): ValueType[] => {
+        if (type === 'u32') return [I32];
+        return helper.slot === undefined ? [I32, I32] : [I64];
+      });
+      const wide = helper.slot !== undefined && helper.returns === 'u64';
+      const returns = helper.returns === 'void' ? 'void' : wide ? 'i64' : 'i32';
+      const type = this.#writer.type(params, returns === 'void' ? [] : [wide ? I64 : I32]);
       const index = this.#writer.importFunction('h', `${this.#imports.length}`, type);
       this.#imports.push({
         helper,
         insn,
-        callee: { kind: 'direct', index, returns: helper.returns === 'void' ? 'void' : 'i32' },
+        callee: { index, returns },
       });
     };
     for (const [insn, { helper }] of fixups.calls) add(helper, insn);
     if (fixups.packetLoad && insns.some((insn) => opcodeOf(insn)?.kind === 'ld_packet')) add(fixups.packetLoad, -1);
     if (insns.some(isDynamicCall)) {
       const type = this.#writer.type(new Array<ValueType>(11).fill(I32), [I32]);
-      this.#dynamic = { kind: 'direct', index: this.#writer.importFunction('h', 'x', type), returns: 'i32' };
+      this.#dynamic = { index: this.#writer.importFunction('h', 'x', type), returns: 'i32' };
     }
   }
 
@@ -340,18 +343,12 @@ class ModuleCompiler {
   }
 
   #helper(helper: VmHelper): Callee {
-    const imported = this.#imports.find((entry) => entry.helper === helper);
-    if (imported) return imported.callee;
-    const params = helper.args.map((type): ValueType => (type === 'u32' ? I32 : I64));
-    const returns = helper.returns === 'void' ? 'void' : helper.returns === 'u64' ? 'i64' : 'i32';
-    const type = this.#writer.type(params, returns === 'void' ? [] : [returns === 'i64' ? I64 : I32]);
-    return { kind: 'indirect', type, slot: const32(helper.slot!), returns };
+    return this.#imports.find((entry) => entry.helper === helper)!.callee;
   }
 
   #loop(): Callee {
     const callback = this.#writer.type([I32, I32, I32, I32, I32], [I32]);
     this.#loopFunction ??= {
-      kind: 'direct',
       index: this.#define([...BPF_LOOP_PARAMS], [I32], [...BPF_LOOP_LOCALS], bpfLoop(callback)),
       returns: 'i32',
     };
@@ -363,7 +360,7 @@ class ModuleCompiler {
     const known = this.#lookups.get(key);
     if (known) return known;
     const { code, locals } = emitLookup(kind, { cpuCell: this.#runtime.block + CELL.cpu, keySize });
-    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [...locals], code), returns: 'i32' };
+    const callee: Callee = { index: this.#define([I32, I32], [I32], [...locals], code), returns: 'i32' };
     this.#lookups.set(key, callee);
     return callee;
   }
@@ -381,7 +378,7 @@ class ModuleCompiler {
       valueSize: map.value_size,
       maxEntries: map.max_entries,
     });
-    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
+    const callee: Callee = { index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
     this.#lookups.set(key, callee);
     return callee;
   }
@@ -393,10 +390,8 @@ class ModuleCompiler {
     const type = this.#writer.type([I32, I32], [I32]);
     const code = new CodeWriter().get(map).access(OP.i32_load, MAP_HEADER.lookup_slot).tee(slot).open(OP.if);
     code.get(map).get(key).get(slot).callIndirect(type).op(OP.return).end().get(map).get(key);
-    const otherwise = this.#helper(helper);
-    if (otherwise.kind === 'direct') code.call(otherwise.index);
-    else code.i32(helper.slot!).callIndirect(otherwise.type);
-    const callee: Callee = { kind: 'direct', index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
+    code.call(this.#helper(helper).index);
+    const callee: Callee = { index: this.#define([I32, I32], [I32], [I32], code), returns: 'i32' };
     this.#lookups.set('any', callee);
     return callee;
   }
