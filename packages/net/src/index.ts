@@ -45,10 +45,10 @@ export {
   SKB_HEADROOM,
   SKB_SIZE,
   SKB_TAILROOM,
-  SkbPool,
   swap16,
 } from './skb.ts';
-export type { SkbField } from './skb.ts';
+export type { SkbField, SkbMemory } from './skb.ts';
+export { SkbPool } from './skb-pool.ts';
 export { NetDevice, NetNamespace, parsePrefix } from './device.ts';
 export type {
   DeviceKind,
