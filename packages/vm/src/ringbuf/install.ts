@@ -2,6 +2,7 @@
 
 import type { VmRuntime } from '../runtime.ts';
 import { CodeWriter } from '../wasm/code.ts';
+import { compileOwn } from '../wasm/compile.ts';
 import { ModuleWriter } from '../wasm/module.ts';
 import { I32, I64, OP } from '../wasm/op.ts';
 import type { ValueType } from '../wasm/op.ts';
@@ -49,6 +50,6 @@ export function installRingbuf(runtime: VmRuntime): RingSlots {
     writer.export(name, exported[name]);
     slots[name] = runtime.functions.allocate();
   }
-  runtime.install({ module: new WebAssembly.Module(writer.finish().bytes), slots });
+  runtime.install({ module: compileOwn(writer.finish().bytes), slots });
   return slots;
 }
